@@ -1,0 +1,215 @@
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Cholesky>
+
+#include <qaf/cp_model.hpp>
+#include <qaf/error.hpp>
+#include <qaf/initialize.hpp>
+#include <qaf/mttkrp.hpp>
+#include <qaf/status.hpp>
+#include <qaf/tensor.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf {
+
+/// Settings of `cp_als`.
+struct CpAlsOptions {
+  /// Sweeps over all modes at the most, 1 or more. Weights of convolutions still gain after hundreds.
+  Index max_iterations = 200;
+
+  /// Ends where a sweep changes the relative error by no more than this; 0 or more. By 0 only an
+  /// error that no longer changes at all ends early.
+  double tolerance = 1e-6;
+
+  /// Adds `ridge * sum(weights^2)` (for a tensor scaled to norm 1) to the squared error that is
+  /// minimized; 0 or more. Small values (1e-4 to 1e-2) keep components from growing against each
+  /// other, which costs a little error and makes the factors far easier to quantize.
+  double ridge = 0;
+
+  /// Where to start.
+  Initialization initialization = Initialization::random;
+
+  /// Of the random start.
+  std::uint64_t seed = 0;
+
+  /// Told of every sweep; returns false to stop.
+  IterationCallback on_iteration = {};
+};
+
+/// Throws `std::invalid_argument` that names the first field out of its range.
+inline void validate(const CpAlsOptions& options) {
+  if (options.max_iterations < 1)
+    detail::fail("CpAlsOptions", "max_iterations must be at least 1, got ", options.max_iterations);
+  if (!(options.tolerance >= 0 && std::isfinite(options.tolerance)))
+    detail::fail("CpAlsOptions", "tolerance must be 0 or more and finite, got ", options.tolerance);
+  if (!(options.ridge >= 0 && std::isfinite(options.ridge)))
+    detail::fail("CpAlsOptions", "ridge must be 0 or more and finite, got ", options.ridge);
+}
+
+/// What `cp_als` returns.
+template <typename Scalar>
+struct CpAlsResult {
+  CpModel<Scalar> model;        ///< normalized, the best seen
+  double relative_error = 0;    ///< of this model, computed from the entries (`relative_error`)
+  Status status = Status::max_iterations;
+  Index iterations = 0;         ///< sweeps done
+  std::vector<double> history;  ///< relative error after every sweep, by the fast formula
+  double seconds = 0;           ///< elapsed
+  std::uint64_t seed = 0;       ///< the seed used
+};
+
+namespace detail {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Replaces `right_side` (`I x R`) by `right_side M^-1`, from the Cholesky factorization of M.
+template <typename Scalar>
+void solve_on_the_right(const Eigen::LLT<Matrix<Scalar>>& cholesky, Matrix<Scalar>& right_side) {
+  cholesky.matrixU().template solveInPlace<Eigen::OnTheRight>(right_side);
+  cholesky.matrixL().template solveInPlace<Eigen::OnTheRight>(right_side);
+}
+
+/// One least-squares update of a factor: with `M = G + ridge I` it moves `A` to the minimizer of
+/// `tr(A M A^T) - 2 tr(A F^T) + damping |A - A_old|^2`. A damping of the size of the rounding errors
+/// makes a singular `M` harmless and, unlike a ridge, leaves the minimizers where they are; and since
+/// the solve is applied to the residual, its own errors shrink with the steps.
+template <typename Scalar>
+void least_squares_update(const Matrix<Scalar>& mttkrp, Matrix<Scalar> gram, double ridge, Matrix<Scalar>& factor) {
+  const Scalar damping = 4 * std::numeric_limits<Scalar>::epsilon() * gram.trace() +
+                         std::numeric_limits<Scalar>::min();  // all columns may be zero
+  gram.diagonal().array() += static_cast<Scalar>(ridge);
+  Matrix<Scalar> step = mttkrp - factor * gram;
+  gram.diagonal().array() += damping;
+  const Eigen::LLT<Matrix<Scalar>> cholesky(gram);
+  solve_on_the_right(cholesky, step);
+  factor += step;
+}
+
+/// The zero model, of a tensor of zeros.
+template <typename Scalar>
+CpModel<Scalar> zero_model(const std::vector<Index>& dimensions, Index rank) {
+  CpModel<Scalar> model;
+  for (const Index length : dimensions) model.factors.push_back(Matrix<Scalar>::Zero(length, rank));
+  model.weights = Vector<Scalar>::Zero(rank);
+  return model;
+}
+
+/// `cp_als` without its checks, on a tensor of norm `norm > 0`.
+template <typename Scalar>
+CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, CpModel<Scalar> model,
+                               const CpAlsOptions& options) {
+  const Stopwatch stopwatch;
+  CpAlsResult<Scalar> result;
+  result.seed = options.seed;
+  // From here on the tensor is the one scaled to norm 1: its MTTKRPs are divided by the norm, and
+  // the weights are multiplied by it at the end. Columns have norm 1, so no product of Gram matrices
+  // can overflow, whatever the scale of the data.
+  for (Matrix<Scalar>& factor : model.factors) model.weights.array() *= normalize_columns(factor).array();
+  model.weights /= static_cast<Scalar>(norm);
+  std::vector<Matrix<Scalar>> grams;
+  for (const Matrix<Scalar>& factor : model.factors) grams.push_back(factor.transpose() * factor);
+
+  CpModel<Scalar> best = model;
+  double best_error = std::numeric_limits<double>::infinity();
+  double previous = std::numeric_limits<double>::infinity();
+  while (result.iterations < options.max_iterations) {
+    double error = 0;
+    for (Index mode = 0; mode < tensor.order(); ++mode) {
+      Matrix<Scalar>& factor = model.factors[static_cast<std::size_t>(mode)];
+      const Matrix<Scalar> f = unchecked_mttkrp(tensor, model.factors, mode) / static_cast<Scalar>(norm);
+      const Matrix<Scalar> g = gram_of_others(grams, mode);
+      factor = factor * model.weights.asDiagonal();
+      least_squares_update(f, g, options.ridge, factor);
+      if (mode + 1 == tensor.order()) error = fast_relative_error(1.0, f, factor, g);
+      model.weights = normalize_columns(factor);
+      grams[static_cast<std::size_t>(mode)] = factor.transpose() * factor;
+    }
+    if (!std::isfinite(error)) {
+      result.status = Status::not_finite;
+      break;
+    }
+    ++result.iterations;
+    result.history.push_back(error);
+    if (error < best_error) {
+      best_error = error;
+      best = model;
+    }
+    if (options.on_iteration &&
+        !options.on_iteration({result.iterations, options.max_iterations, error, best_error})) {
+      result.status = Status::stopped_by_callback;
+      break;
+    }
+    if (std::abs(previous - error) <= options.tolerance) {
+      result.status = Status::converged;
+      break;
+    }
+    previous = error;
+  }
+  best.weights *= static_cast<Scalar>(norm);
+  normalize(best);
+  result.relative_error = direct_relative_error(tensor, best, norm);
+  result.model = std::move(best);
+  result.seconds = stopwatch.seconds();
+  return result;
+}
+
+template <typename Scalar>
+CpAlsResult<Scalar> zero_result(const std::vector<Index>& dimensions, Index rank, std::uint64_t seed) {
+  CpAlsResult<Scalar> result;
+  result.model = zero_model<Scalar>(dimensions, rank);
+  result.status = Status::converged;
+  result.seed = seed;
+  return result;
+}
+
+}  // namespace detail
+
+/// Fits a CP model of the given rank to a tensor by alternating least squares (Carroll and Chang
+/// 1970, Harshman 1970): with all factors but one fixed, the best one is `A_n = F (G + ridge I)^-1`,
+/// mode after mode. The error never rises (with a ridge: the penalized objective).
+///
+/// `tensor`: anything `tensor_view` takes, of float or double; not changed. A tensor of zeros gives
+/// the zero model with error 0.
+/// Errors: rank below 1, an option out of range, NaN or infinity in the tensor.
+/// Cost of a sweep: `2 N prod(I) R` flops for the N MTTKRPs, `R^3 / 3 + 4 I_n R^2` a mode for the rest.
+template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
+CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions& options = {}) {
+  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  if (rank < 1) detail::fail("cp_als", "rank must be at least 1, got ", rank);
+  validate(options);
+  const double norm = detail::frobenius_norm("cp_als", view);
+  if (norm == 0) return detail::zero_result<Scalar>(view.dimensions(), rank, options.seed);
+  CpModel<Scalar> start;
+  start.factors = options.initialization == Initialization::random
+                      ? detail::random_factors<Scalar>(view.dimensions(), rank, options.seed)
+                      : initialize_gram_eigenvectors(view, rank, options.seed);
+  start.weights = Vector<Scalar>::Constant(rank, static_cast<Scalar>(norm));
+  return detail::run_cp_als(view, norm, std::move(start), options);
+}
+
+/// The same from a given model, which is copied; `options.initialization` is not used.
+/// Errors: also a model of another size, or with NaN or infinity.
+template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
+CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, const CpAlsOptions& options = {}) {
+  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  validate(options);
+  detail::check_start("cp_als", view, start);
+  const double norm = detail::frobenius_norm("cp_als", view);
+  if (norm == 0) return detail::zero_result<Scalar>(view.dimensions(), start.rank(), options.seed);
+  return detail::run_cp_als(view, norm, start, options);
+}
+
+}  // namespace qaf

@@ -1,0 +1,223 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include <qaf/dense_tensor.hpp>
+#include <qaf/detail/khatri_rao.hpp>
+#include <qaf/mttkrp.hpp>
+#include <qaf/tensor.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf {
+
+/// A canonical polyadic (CP) model of rank R: the sum over r of
+/// `weights[r] * factors[0].col(r) o factors[1].col(r) o ...`, with `o` the outer product.
+///
+/// Normalization: any columns and weights are a valid model. The library returns float models
+/// *normalized* (see `normalize`) and quantizes them *balanced* (see `balance`).
+template <typename Scalar>
+struct CpModel {
+  std::vector<Matrix<Scalar>> factors;  ///< one `I_n x R` matrix a mode
+  Vector<Scalar> weights;               ///< lambda, R
+
+  /// The number of components, R.
+  Index rank() const { return weights.size(); }
+};
+
+namespace detail {
+
+/// The sizes of the tensor that `model` describes. Errors: fewer than 2 factors, an empty one, or
+/// columns that do not agree in number.
+template <typename Scalar>
+std::vector<Index> model_dimensions(const char* function, const CpModel<Scalar>& model) {
+  if (model.factors.size() < 2)
+    fail(function, "a model must have at least 2 factors, got ", model.factors.size());
+  std::vector<Index> dimensions;
+  for (const Matrix<Scalar>& factor : model.factors) {
+    if (factor.cols() != model.rank() || factor.rows() < 1 || model.rank() < 1)
+      fail(function, "factor ", dimensions.size(), " must be I x R with I >= 1 and R the ", model.rank(),
+           " weights, got ", factor.rows(), " x ", factor.cols());
+    dimensions.push_back(factor.rows());
+  }
+  return dimensions;
+}
+
+/// Throws unless `start` is a model of `tensor`'s sizes with finite entries.
+template <typename Scalar>
+void check_start(const char* function, const TensorView<Scalar>& tensor, const CpModel<Scalar>& start) {
+  const std::vector<Index> dimensions = model_dimensions(function, start);
+  if (dimensions != tensor.dimensions())
+    fail(function, "the start must be a model of a tensor ", shape_text(tensor.dimensions()), ", got ",
+         shape_text(dimensions));
+  bool finite = start.weights.allFinite();
+  for (const Matrix<Scalar>& factor : start.factors) finite = finite && factor.allFinite();
+  if (!finite) fail(function, "every entry of the start must be finite, got NaN or infinity");
+}
+
+/// Calls `visit(begin, block)` for the whole reconstruction in memory order: `block` holds its entries
+/// from number `begin` on. Only one block stands in memory. Cost: `2 prod(I) R` flops.
+template <typename Scalar, typename Visit>
+void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder storage_order, const Visit& visit) {
+  // Enough of the fastest modes make up the rows for the products to be worth their call.
+  constexpr Index enough_rows = 64;
+  std::vector<Index> fast_modes, slow_modes;
+  Index rows = 1;
+  const Index order = static_cast<Index>(model.factors.size());
+  for (Index k = 0; k < order; ++k) {
+    const Index mode = storage_order == StorageOrder::column_major ? k : order - 1 - k;
+    const bool take = fast_modes.empty() || (rows < enough_rows && k + 1 < order);
+    if (take) rows *= model.factors[static_cast<std::size_t>(mode)].rows();
+    (take && slow_modes.empty() ? fast_modes : slow_modes).push_back(mode);
+  }
+  KhatriRao<Scalar> fast = khatri_rao(model.factors, fast_modes);
+  KhatriRao<Scalar> slow = khatri_rao(model.factors, slow_modes);
+  const Matrix<Scalar> weighted_fast = fast.slab(0, fast.rows()) * model.weights.asDiagonal();
+  const Index block_columns = rows_per_block(slow.rows(), std::max(fast.rows(), model.rank()));
+  Matrix<Scalar> block;
+  for (Index column = 0; column < slow.rows(); column += block_columns) {
+    const Index count = std::min(block_columns, slow.rows() - column);
+    block.noalias() = weighted_fast * slow.slab(column, count).transpose();
+    visit(column * fast.rows(), block);
+  }
+}
+
+/// `relative_error` with `|X|_F` already known, and the arguments already checked.
+template <typename Scalar>
+double direct_relative_error(const TensorView<Scalar>& tensor, const CpModel<Scalar>& model, double norm) {
+  const double unit = norm > 0 ? norm : 1;
+  double sum = 0;
+  for_each_reconstructed_block(model, tensor.storage_order(), [&](Index begin, const Matrix<Scalar>& block) {
+    const Eigen::Map<const Matrix<Scalar>> entries(tensor.data() + begin, block.rows(), block.cols());
+    sum += ((entries - block).template cast<double>() / unit).squaredNorm();
+  });
+  if (norm == 0 && sum > 0) return std::numeric_limits<double>::infinity();
+  return std::sqrt(sum);
+}
+
+}  // namespace detail
+
+/// Writes the tensor that `model` describes into `tensor`, an Eigen tensor or matrix of the right
+/// sizes, a map of one, or a `DenseTensor`. Errors: another size, a model whose parts do not fit.
+/// Cost: `2 prod(I) R` flops.
+template <typename Scalar, typename Tensor>
+void reconstruct_into(const CpModel<Scalar>& model, Tensor&& tensor) {
+  const std::vector<Index> dimensions = detail::model_dimensions("reconstruct_into", model);
+  const TensorView<Scalar> view = tensor_view(tensor);
+  if (view.dimensions() != dimensions)
+    detail::fail("reconstruct_into", "the tensor must be ", detail::shape_text(dimensions), ", got ",
+                 detail::shape_text(view.dimensions()));
+  Scalar* data = tensor.data();
+  detail::for_each_reconstructed_block(model, view.storage_order(), [&](Index begin, const Matrix<Scalar>& block) {
+    Eigen::Map<Matrix<Scalar>>(data + begin, block.rows(), block.cols()) = block;
+  });
+}
+
+/// The tensor that `model` describes. Errors and cost: as `reconstruct_into`.
+template <typename Scalar>
+DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model,
+                                StorageOrder storage_order = StorageOrder::column_major) {
+  DenseTensor<Scalar> tensor(detail::model_dimensions("reconstruct", model), storage_order);
+  reconstruct_into(model, tensor);
+  return tensor;
+}
+
+/// The relative error `|X - Xhat|_F / |X|_F`, from the entries themselves: what the library reports.
+/// Of a tensor of zeros it is 0 where the model is zero too, else infinity.
+/// Errors: NaN or infinity in the tensor, a model of another size.
+/// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole.
+template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
+double relative_error(const Tensor& tensor, const CpModel<Scalar>& model) {
+  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  if (detail::model_dimensions("relative_error", model) != view.dimensions())
+    detail::fail("relative_error", "the model must be of a tensor ", detail::shape_text(view.dimensions()), ", got ",
+                 detail::shape_text(detail::model_dimensions("relative_error", model)));
+  return detail::direct_relative_error(view, model, detail::frobenius_norm("relative_error", view));
+}
+
+/// The relative error from what an update of mode n has at hand, without touching the tensor:
+/// `|X - Xhat|^2 = |X|^2 - 2 <F, A> + <A^T A, G>` with `F` the MTTKRP of the mode, `G` the Hadamard
+/// product of the other factors' Gram matrices, `A` the mode's factor with the weights in its columns.
+/// Cost: `I_n R^2` multiplications. Good for iterations only: the terms cancel, so an error below the
+/// square root of the scalar's precision is noise (a negative sum is taken for 0).
+template <typename Scalar>
+double fast_relative_error(double tensor_norm, const Matrix<Scalar>& mttkrp, const Matrix<Scalar>& factor,
+                           const Matrix<Scalar>& gram) {
+  const double inner = mttkrp.cwiseProduct(factor).template cast<double>().sum();
+  const double model = (factor * gram).cwiseProduct(factor).template cast<double>().sum();
+  const double squared = tensor_norm * tensor_norm - 2 * inner + model;
+  return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0) / tensor_norm;
+}
+
+/// The Hadamard product of all Gram matrices but that of `mode`: `G` (`R x R`).
+template <typename Scalar>
+Matrix<Scalar> gram_of_others(const std::vector<Matrix<Scalar>>& grams, Index mode) {
+  Matrix<Scalar> product = Matrix<Scalar>::Ones(grams.front().rows(), grams.front().cols());
+  for (std::size_t n = 0; n < grams.size(); ++n)
+    if (static_cast<Index>(n) != mode) product.array() *= grams[n].array();
+  return product;
+}
+
+namespace detail {
+
+/// Divides every column of `factor` by its Euclidean norm and returns the norms; a zero column stays.
+template <typename Scalar>
+Vector<Scalar> normalize_columns(Matrix<Scalar>& factor) {
+  Vector<Scalar> norms(factor.cols());
+  for (Index r = 0; r < factor.cols(); ++r) {
+    norms[r] = factor.col(r).stableNorm();
+    if (norms[r] > 0) factor.col(r) /= norms[r];
+  }
+  return norms;
+}
+
+}  // namespace detail
+
+/// Normalizes: every column gets Euclidean norm 1, the weights are not negative and fall; a
+/// component of weight 0 has columns of zeros. The tensor described stays the same.
+template <typename Scalar>
+void normalize(CpModel<Scalar>& model) {
+  detail::model_dimensions("normalize", model);
+  for (Matrix<Scalar>& factor : model.factors) model.weights.array() *= detail::normalize_columns(factor).array();
+  for (Index r = 0; r < model.rank(); ++r) {
+    if (model.weights[r] == 0) {
+      for (Matrix<Scalar>& factor : model.factors) factor.col(r).setZero();
+    } else if (model.weights[r] < 0) {
+      model.weights[r] = -model.weights[r];
+      model.factors.front().col(r) *= Scalar(-1);
+    }
+  }
+  std::vector<Index> by_weight(static_cast<std::size_t>(model.rank()));
+  std::iota(by_weight.begin(), by_weight.end(), Index{0});
+  std::stable_sort(by_weight.begin(), by_weight.end(),
+                   [&](Index a, Index b) { return model.weights[a] > model.weights[b]; });
+  const CpModel<Scalar> unsorted = model;
+  for (Index r = 0; r < model.rank(); ++r) {
+    const Index from = by_weight[static_cast<std::size_t>(r)];
+    model.weights[r] = unsorted.weights[from];
+    for (std::size_t n = 0; n < model.factors.size(); ++n)
+      model.factors[n].col(r) = unsorted.factors[n].col(from);
+  }
+}
+
+/// Balances: all weights become 1 and, within a component, all columns get the same norm; what a
+/// factor's quantizer sees then has one scale in every mode. The order of the components and the
+/// tensor described stay the same.
+template <typename Scalar>
+void balance(CpModel<Scalar>& model) {
+  detail::model_dimensions("balance", model);
+  for (Matrix<Scalar>& factor : model.factors) model.weights.array() *= detail::normalize_columns(factor).array();
+  const double root = 1.0 / static_cast<double>(model.factors.size());
+  for (Index r = 0; r < model.rank(); ++r) {
+    const double weight = static_cast<double>(model.weights[r]);
+    const Scalar norm = static_cast<Scalar>(std::pow(std::abs(weight), root));
+    for (Matrix<Scalar>& factor : model.factors) factor.col(r) *= norm;
+    if (weight < 0) model.factors.front().col(r) *= Scalar(-1);
+    model.weights[r] = Scalar(1);
+  }
+}
+
+}  // namespace qaf

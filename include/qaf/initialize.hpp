@@ -1,0 +1,103 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <Eigen/Eigenvalues>
+
+#include <qaf/cp_model.hpp>
+#include <qaf/detail/random.hpp>
+#include <qaf/error.hpp>
+#include <qaf/mttkrp.hpp>
+#include <qaf/tensor.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf {
+namespace detail {
+
+template <typename Scalar>
+std::vector<Matrix<Scalar>> random_factors(const std::vector<Index>& dimensions, Index rank, std::uint64_t seed) {
+  NormalGenerator normal(seed);
+  std::vector<Matrix<Scalar>> factors;
+  for (const Index length : dimensions) {
+    factors.push_back(normal.matrix<Scalar>(length, rank));
+    normalize_columns(factors.back());
+  }
+  return factors;
+}
+
+/// `X_(n) X_(n)^T / |X|^2` (`I_n x I_n`), from blocks of the tensor of bounded size.
+template <typename Scalar>
+Matrix<Scalar> unfolding_gram(const TensorView<Scalar>& tensor, Index mode, double norm) {
+  const ModeView<Scalar> view(tensor, mode);
+  Index fast_size = 1;
+  for (const Index other : view.fast_modes) fast_size *= tensor.dimension(other);
+  const Index slow_size = tensor.size() / (fast_size * view.length);
+  Matrix<Scalar> gram = Matrix<Scalar>::Zero(view.length, view.length);
+  // The scaled copy keeps the squares of very large or small entries within the scalar's range.
+  const auto add = [&](const auto& columns_of_mode) {
+    const Matrix<Scalar> scaled = columns_of_mode / static_cast<Scalar>(norm);
+    gram.template selfadjointView<Eigen::Lower>().rankUpdate(scaled);
+  };
+  if (fast_size == 1) {
+    const Index block = rows_per_block(slow_size, view.length);
+    for (Index s = 0; s < slow_size; s += block)
+      add(Eigen::Map<const Matrix<Scalar>>(view.data + s * view.length, view.length, std::min(block, slow_size - s)));
+  } else {
+    const Index block = rows_per_block(fast_size, view.length);
+    for (Index s = 0; s < slow_size; ++s) {
+      const Eigen::Map<const Matrix<Scalar>> slab(view.data + s * fast_size * view.length, fast_size, view.length);
+      for (Index f = 0; f < fast_size; f += block) add(slab.middleRows(f, std::min(block, fast_size - f)).transpose());
+    }
+  }
+  return gram.template selfadjointView<Eigen::Lower>();
+}
+
+}  // namespace detail
+
+/// Where an iteration starts.
+enum class Initialization {
+  random,            ///< columns of standard normal entries, normalized
+  gram_eigenvectors  ///< the leading eigenvectors of each mode's Gram matrix `X_(n) X_(n)^T`
+};
+
+/// Random factors (`I_n x R`, unit columns) for a tensor of these sizes. Errors: a size or a rank below 1.
+template <typename Scalar>
+std::vector<Matrix<Scalar>> initialize_random(const std::vector<Index>& dimensions, Index rank, std::uint64_t seed) {
+  if (rank < 1) detail::fail("initialize_random", "rank must be at least 1, got ", rank);
+  for (const Index length : dimensions)
+    if (length < 1)
+      detail::fail("initialize_random", "every size must be at least 1, got ", detail::shape_text(dimensions));
+  return detail::random_factors<Scalar>(dimensions, rank, seed);
+}
+
+/// Factors whose first columns are the leading eigenvectors of `X_(n) X_(n)^T`, which are the leading
+/// left singular vectors of the unfolding (the start by HOSVD); columns past the size of a mode are
+/// random. A mode longer than all the others together, whose Gram matrix would be larger than the
+/// tensor, gets random combinations of its unfolding's columns instead.
+/// Errors: a rank below 1, NaN or infinity in the tensor. Cost: `prod(I) I_n + 9 I_n^3` flops a mode.
+template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
+std::vector<Matrix<Scalar>> initialize_gram_eigenvectors(const Tensor& tensor, Index rank, std::uint64_t seed) {
+  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  if (rank < 1) detail::fail("initialize_gram_eigenvectors", "rank must be at least 1, got ", rank);
+  const double norm = detail::frobenius_norm("initialize_gram_eigenvectors", view);
+  const std::vector<Matrix<Scalar>> random = detail::random_factors<Scalar>(view.dimensions(), rank, seed);
+  std::vector<Matrix<Scalar>> factors = random;
+  if (norm == 0) return factors;
+  for (Index mode = 0; mode < view.order(); ++mode) {
+    Matrix<Scalar>& factor = factors[static_cast<std::size_t>(mode)];
+    const Index length = view.dimension(mode);
+    if (length > view.size() / length) {
+      factor = detail::unchecked_mttkrp(view, random, mode) / static_cast<Scalar>(norm);
+      detail::normalize_columns(factor);
+    } else {
+      const Eigen::SelfAdjointEigenSolver<Matrix<Scalar>> solver(detail::unfolding_gram(view, mode, norm));
+      const Index count = std::min(rank, length);  // eigenvalues rise: the leading vectors stand last
+      factor.leftCols(count) = solver.eigenvectors().rightCols(count).rowwise().reverse();
+    }
+  }
+  return factors;
+}
+
+}  // namespace qaf

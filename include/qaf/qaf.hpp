@@ -1,0 +1,21 @@
+#pragma once
+
+/// All of the library that stands on Eigen alone, with Eigen's tensors. Readers and writers of files
+/// are not in it: include `qaf/io/npy.hpp` where they are wanted.
+
+#include <unsupported/Eigen/CXX11/Tensor>
+
+#include <qaf/cp_admm.hpp>
+#include <qaf/cp_als.hpp>
+#include <qaf/cp_model.hpp>
+#include <qaf/dense_tensor.hpp>
+#include <qaf/error.hpp>
+#include <qaf/initialize.hpp>
+#include <qaf/mttkrp.hpp>
+#include <qaf/quantized_model.hpp>
+#include <qaf/quantizer.hpp>
+#include <qaf/quantizers/uniform.hpp>
+#include <qaf/status.hpp>
+#include <qaf/tensor.hpp>
+#include <qaf/types.hpp>
+#include <qaf/version.hpp>

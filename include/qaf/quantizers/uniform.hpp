@@ -1,0 +1,214 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include <qaf/error.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf {
+
+/// Which entries of a factor (`I_n x R`) share a scale.
+enum class Granularity {
+  tensor,     ///< all: 1 scale
+  component,  ///< those of a column: R scales, which merge into the model's weights
+  row         ///< those of a row: I_n scales
+};
+
+/// "tensor", "component" or "row".
+inline const char* to_string(Granularity granularity) {
+  switch (granularity) {
+    case Granularity::tensor: return "tensor";
+    case Granularity::component: return "component";
+    case Granularity::row: return "row";
+  }
+  return "unknown";
+}
+
+/// Which integers of `bits` bits are codes.
+enum class CodeRange {
+  full,   ///< all of two's complement: `-2^(bits-1) .. 2^(bits-1) - 1`
+  narrow  ///< without the lowest, symmetric about 0: `-(2^(bits-1) - 1) .. 2^(bits-1) - 1`
+};
+
+/// How the scale of a group of entries is chosen.
+enum class ScaleMethod {
+  maximum,       ///< from the largest magnitude: no entry is more than half a scale from its decoded value
+  least_squares  ///< the least sum of squared errors among 200 scales, for 0.2 to 1.2 times that magnitude
+};
+
+/// Scales of a `BasicUniformQuantizer`: 1, R or I_n of them, as its granularity says. Always normal,
+/// positive float32 numbers, the type that files and integer kernels keep scales in.
+struct UniformParameters {
+  Vector<float> scales;
+
+  friend bool operator==(const UniformParameters& a, const UniformParameters& b) {
+    return a.scales.size() == b.scales.size() && a.scales == b.scales;
+  }
+  friend bool operator!=(const UniformParameters& a, const UniformParameters& b) { return !(a == b); }
+};
+
+/// The uniform symmetric quantizer: `real = scale * code`, that is `scale * (code - zero_point)` with
+/// zero point 0, and `code = clamp(round(real / scale), lowest, highest)`.
+///
+/// * Codes: `bits` bits in the full or the narrow range (`CodeRange`).
+/// * Rounding: to the nearest integer, exact ties to the even one (in the default rounding mode).
+/// * Scale for a largest magnitude t: `2 t / (2^bits - 1)` in the full range, so that -t and t both lie
+///   half a scale past the codes' middle; `t / (2^(bits-1) - 1)` in the narrow one. Never below the
+///   smallest normal float. Least squares tries t = 0.2 .. 1.2 times the largest magnitude in 200 steps,
+///   as the code of Cherniuk et al. 2023 does, and takes the first of equals.
+/// * A group of zeros: scale 1, codes 0.
+///
+/// `Code_` is the signed integer type that holds a code. Cost: `fit` 2 passes, or 200 for least
+/// squares; `encode` and `decode` one pass.
+template <typename Code_>
+struct BasicUniformQuantizer {
+  static_assert(std::numeric_limits<Code_>::is_integer && std::numeric_limits<Code_>::is_signed,
+                "qaf: the codes of a uniform symmetric quantizer must be of a signed integer type");
+  using Code = Code_;
+  using Parameters = UniformParameters;
+
+  int bits = 8;  ///< of a code, 2 to 16 and no more than `Code` holds
+  Granularity granularity = Granularity::component;
+  CodeRange range = CodeRange::full;
+  ScaleMethod scale_method = ScaleMethod::least_squares;
+
+  /// The lowest code.
+  int lowest() const { return range == CodeRange::full ? -highest() - 1 : -highest(); }
+  /// The highest code.
+  int highest() const { return (1 << (bits - 1)) - 1; }
+
+  /// Errors: bits out of range.
+  void validate() const {
+    constexpr int most = std::min(16, std::numeric_limits<Code>::digits + 1);
+    if (bits < 2 || bits > most)
+      detail::fail("UniformQuantizer", "bits must be from 2 to ", most, " for codes of ",
+                   std::numeric_limits<Code>::digits + 1, " bits, got ", bits,
+                   bits > most && bits <= 16 ? "; UniformQuantizer16 goes to 16" : "");
+  }
+
+  /// Scales for the values of a matrix. Errors: bits out of range, NaN or infinity, values whose scale
+  /// no float can hold.
+  template <typename Derived>
+  Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
+    validate();
+    check_finite("UniformQuantizer::fit", matrix);
+    Parameters parameters;
+    parameters.scales.resize(scale_count(matrix.rows(), matrix.cols()));
+    using Scalar = typename Derived::Scalar;
+    Eigen::Array<Scalar, Eigen::Dynamic, Eigen::Dynamic> group;
+    for (Index k = 0; k < parameters.scales.size(); ++k) {
+      switch (granularity) {
+        case Granularity::tensor: group = matrix.array(); break;
+        case Granularity::component: group = matrix.col(k).array(); break;
+        case Granularity::row: group = matrix.row(k).transpose().array(); break;
+      }
+      parameters.scales[k] = fit_group(group);
+    }
+    return parameters;
+  }
+
+  /// The codes of a matrix. Errors: bits out of range, NaN or infinity, another number of scales than
+  /// the matrix has groups, a scale that is not positive and finite.
+  template <typename Derived>
+  Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters) const {
+    validate();
+    check_finite("UniformQuantizer::encode", matrix);
+    check_scales("UniformQuantizer::encode", matrix.rows(), matrix.cols(), parameters);
+    using Scalar = typename Derived::Scalar;
+    const auto scales = parameters.scales.template cast<Scalar>();
+    switch (granularity) {
+      case Granularity::tensor: return round_and_clamp(matrix.array() / scales[0]).template cast<Code>();
+      case Granularity::component:
+        return round_and_clamp(matrix.array() / scales.transpose().replicate(matrix.rows(), 1).array())
+            .template cast<Code>();
+      case Granularity::row: break;
+    }
+    return round_and_clamp(matrix.array() / scales.replicate(1, matrix.cols()).array()).template cast<Code>();
+  }
+
+  /// What the codes stand for. Errors: another number of scales than the codes have groups, a scale
+  /// that is not positive and finite.
+  Matrix<float> decode(const Matrix<Code>& codes, const Parameters& parameters) const {
+    check_scales("UniformQuantizer::decode", codes.rows(), codes.cols(), parameters);
+    switch (granularity) {
+      case Granularity::tensor: return codes.template cast<float>() * parameters.scales[0];
+      case Granularity::component: return codes.template cast<float>() * parameters.scales.asDiagonal();
+      case Granularity::row: break;
+    }
+    return parameters.scales.asDiagonal() * codes.template cast<float>();
+  }
+
+ private:
+  template <typename Values>
+  auto round_and_clamp(const Eigen::ArrayBase<Values>& values) const {
+    using Scalar = typename Values::Scalar;
+    return values.derived().rint().max(static_cast<Scalar>(lowest())).min(static_cast<Scalar>(highest()));
+  }
+
+  Index scale_count(Index rows, Index cols) const {
+    switch (granularity) {
+      case Granularity::tensor: return 1;
+      case Granularity::component: return cols;
+      case Granularity::row: return rows;
+    }
+    return 1;
+  }
+
+  // The scale that puts magnitude t at the end of the range.
+  float scale_for(double t) const {
+    const double scale = range == CodeRange::full ? 2 * t / ((1 << bits) - 1) : t / highest();
+    return static_cast<float>(std::clamp(scale, static_cast<double>(std::numeric_limits<float>::min()),
+                                         static_cast<double>(std::numeric_limits<float>::max())));
+  }
+
+  template <typename Values>
+  float fit_group(const Eigen::ArrayBase<Values>& values) const {
+    using Scalar = typename Values::Scalar;
+    const double largest = values.size() == 0 ? 0.0 : static_cast<double>(values.abs().maxCoeff());
+    if (largest == 0) return 1;
+    if (largest > static_cast<double>(std::numeric_limits<float>::max()))
+      detail::fail("UniformQuantizer::fit", "values must be within the range of float, got one of magnitude ", largest);
+    if (scale_method == ScaleMethod::maximum) return scale_for(largest);
+    constexpr int candidates = 200;
+    float best_scale = 1;
+    Scalar best_error = std::numeric_limits<Scalar>::infinity();
+    for (int k = 0; k < candidates; ++k) {
+      const float scale = scale_for(largest * (0.2 + static_cast<double>(k) / (candidates - 1)));
+      // In units of the scale, where squares neither overflow nor vanish.
+      const Scalar unit = static_cast<Scalar>(scale);
+      const Scalar ratio = unit / static_cast<Scalar>(largest);
+      const Scalar error = (values / unit - round_and_clamp(values / unit)).square().sum() * ratio * ratio;
+      if (error < best_error) {
+        best_error = error;
+        best_scale = scale;
+      }
+    }
+    return best_scale;
+  }
+
+  template <typename Derived>
+  static void check_finite(const char* function, const Eigen::MatrixBase<Derived>& matrix) {
+    if (!matrix.allFinite()) detail::fail(function, "every entry must be finite, got NaN or infinity");
+  }
+
+  void check_scales(const char* function, Index rows, Index cols, const Parameters& parameters) const {
+    const Index expected = scale_count(rows, cols);
+    if (parameters.scales.size() != expected)
+      detail::fail(function, "expected ", expected, " scales for a ", rows, " x ", cols, " matrix with one a ",
+                   to_string(granularity), ", got ", parameters.scales.size());
+    for (const float scale : parameters.scales)
+      if (!(scale > 0 && std::isfinite(scale)))
+        detail::fail(function, "every scale must be positive and finite, got ", scale);
+  }
+};
+
+/// 2 to 8 bits, codes in `std::int8_t`.
+using UniformQuantizer = BasicUniformQuantizer<std::int8_t>;
+
+/// 2 to 16 bits, codes in `std::int16_t`.
+using UniformQuantizer16 = BasicUniformQuantizer<std::int16_t>;
+
+}  // namespace qaf
