@@ -33,9 +33,6 @@ struct CpAlsOptions {
   /// other, which costs a little error and makes the factors far easier to quantize.
   double ridge = 0;
 
-  /// Where to start.
-  Initialization initialization = Initialization::random;
-
   /// Of the random start.
   std::uint64_t seed = 0;
 
@@ -56,8 +53,8 @@ inline void validate(const CpAlsOptions& options) {
 /// What `cp_als` returns.
 template <typename Scalar>
 struct CpAlsResult {
-  CpModel<Scalar> model;        ///< normalized, the best seen
-  double relative_error = 0;    ///< of this model, computed from the entries (`relative_error`)
+  CpModel<Scalar> model;      ///< normalized, the best seen
+  double relative_error = 0;  ///< of this model, computed from the entries (`relative_error`)
   Status status = Status::max_iterations;
   Index iterations = 0;         ///< sweeps done
   std::vector<double> history;  ///< relative error after every sweep, by the fast formula
@@ -91,7 +88,7 @@ void least_squares_update(const Matrix<Scalar>& mttkrp, Matrix<Scalar> gram, dou
   const Scalar damping = 4 * std::numeric_limits<Scalar>::epsilon() * gram.trace() +
                          std::numeric_limits<Scalar>::min();  // all columns may be zero
   gram.diagonal().array() += static_cast<Scalar>(ridge);
-  Matrix<Scalar> step = mttkrp - factor * gram;
+  Matrix<Scalar> step = mttkrp - product<Scalar>(factor, gram);
   gram.diagonal().array() += damping;
   const Eigen::LLT<Matrix<Scalar>> cholesky(gram);
   solve_on_the_right(cholesky, step);
@@ -120,7 +117,7 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
   for (Matrix<Scalar>& factor : model.factors) model.weights.array() *= normalize_columns(factor).array();
   model.weights /= static_cast<Scalar>(norm);
   std::vector<Matrix<Scalar>> grams;
-  for (const Matrix<Scalar>& factor : model.factors) grams.push_back(factor.transpose() * factor);
+  for (const Matrix<Scalar>& factor : model.factors) grams.push_back(gram(factor));
 
   CpModel<Scalar> best = model;
   double best_error = std::numeric_limits<double>::infinity();
@@ -135,7 +132,7 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
       least_squares_update(f, g, options.ridge, factor);
       if (mode + 1 == tensor.order()) error = fast_relative_error(1.0, f, factor, g);
       model.weights = normalize_columns(factor);
-      grams[static_cast<std::size_t>(mode)] = factor.transpose() * factor;
+      grams[static_cast<std::size_t>(mode)] = gram(factor);
     }
     if (!std::isfinite(error)) {
       result.status = Status::not_finite;
@@ -147,8 +144,7 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
       best_error = error;
       best = model;
     }
-    if (options.on_iteration &&
-        !options.on_iteration({result.iterations, options.max_iterations, error, best_error})) {
+    if (options.on_iteration && !options.on_iteration({result.iterations, options.max_iterations, error, best_error})) {
       result.status = Status::stopped_by_callback;
       break;
     }
@@ -179,7 +175,8 @@ CpAlsResult<Scalar> zero_result(const std::vector<Index>& dimensions, Index rank
 
 /// Fits a CP model of the given rank to a tensor by alternating least squares (Carroll and Chang
 /// 1970, Harshman 1970): with all factors but one fixed, the best one is `A_n = F (G + ridge I)^-1`,
-/// mode after mode. The error never rises (with a ridge: the penalized objective).
+/// mode after mode. The error never rises (with a ridge: the penalized objective). It starts from
+/// `initialize_random`; from anything else, such as `initialize_gram_eigenvectors`, by the overload below.
 ///
 /// `tensor`: anything `tensor_view` takes, of float or double; not changed. A tensor of zeros gives
 /// the zero model with error 0.
@@ -192,15 +189,12 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions&
   validate(options);
   const double norm = detail::frobenius_norm("cp_als", view);
   if (norm == 0) return detail::zero_result<Scalar>(view.dimensions(), rank, options.seed);
-  CpModel<Scalar> start;
-  start.factors = options.initialization == Initialization::random
-                      ? detail::random_factors<Scalar>(view.dimensions(), rank, options.seed)
-                      : initialize_gram_eigenvectors(view, rank, options.seed);
-  start.weights = Vector<Scalar>::Constant(rank, static_cast<Scalar>(norm));
+  CpModel<Scalar> start = initialize_random<Scalar>(view.dimensions(), rank, options.seed);
+  start.weights *= static_cast<Scalar>(norm);
   return detail::run_cp_als(view, norm, std::move(start), options);
 }
 
-/// The same from a given model, which is copied; `options.initialization` is not used.
+/// The same from a given model, which is copied; `options.seed` is not used.
 /// Errors: also a model of another size, or with NaN or infinity.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, const CpAlsOptions& options = {}) {

@@ -8,6 +8,7 @@
 
 #include <qaf/dense_tensor.hpp>
 #include <qaf/detail/khatri_rao.hpp>
+#include <qaf/detail/products.hpp>
 #include <qaf/mttkrp.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -34,8 +35,7 @@ namespace detail {
 /// columns that do not agree in number.
 template <typename Scalar>
 std::vector<Index> model_dimensions(const char* function, const CpModel<Scalar>& model) {
-  if (model.factors.size() < 2)
-    fail(function, "a model must have at least 2 factors, got ", model.factors.size());
+  if (model.factors.size() < 2) fail(function, "a model must have at least 2 factors, got ", model.factors.size());
   std::vector<Index> dimensions;
   for (const Matrix<Scalar>& factor : model.factors) {
     if (factor.cols() != model.rank() || factor.rows() < 1 || model.rank() < 1)
@@ -80,7 +80,8 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
   Matrix<Scalar> block;
   for (Index column = 0; column < slow.rows(); column += block_columns) {
     const Index count = std::min(block_columns, slow.rows() - column);
-    block.noalias() = weighted_fast * slow.slab(column, count).transpose();
+    block.setZero(fast.rows(), count);
+    add_product_transposed<Scalar>(weighted_fast, slow.slab(column, count), block);
     visit(column * fast.rows(), block);
   }
 }
@@ -118,8 +119,7 @@ void reconstruct_into(const CpModel<Scalar>& model, Tensor&& tensor) {
 
 /// The tensor that `model` describes. Errors and cost: as `reconstruct_into`.
 template <typename Scalar>
-DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model,
-                                StorageOrder storage_order = StorageOrder::column_major) {
+DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder storage_order = StorageOrder::column_major) {
   DenseTensor<Scalar> tensor(detail::model_dimensions("reconstruct", model), storage_order);
   reconstruct_into(model, tensor);
   return tensor;
@@ -147,7 +147,7 @@ template <typename Scalar>
 double fast_relative_error(double tensor_norm, const Matrix<Scalar>& mttkrp, const Matrix<Scalar>& factor,
                            const Matrix<Scalar>& gram) {
   const double inner = mttkrp.cwiseProduct(factor).template cast<double>().sum();
-  const double model = (factor * gram).cwiseProduct(factor).template cast<double>().sum();
+  const double model = detail::product<Scalar>(factor, gram).cwiseProduct(factor).template cast<double>().sum();
   const double squared = tensor_norm * tensor_norm - 2 * inner + model;
   return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0) / tensor_norm;
 }
@@ -192,14 +192,14 @@ void normalize(CpModel<Scalar>& model) {
   }
   std::vector<Index> by_weight(static_cast<std::size_t>(model.rank()));
   std::iota(by_weight.begin(), by_weight.end(), Index{0});
-  std::stable_sort(by_weight.begin(), by_weight.end(),
-                   [&](Index a, Index b) { return model.weights[a] > model.weights[b]; });
+  std::sort(by_weight.begin(), by_weight.end(), [&](Index a, Index b) {
+    return model.weights[a] != model.weights[b] ? model.weights[a] > model.weights[b] : a < b;
+  });
   const CpModel<Scalar> unsorted = model;
   for (Index r = 0; r < model.rank(); ++r) {
     const Index from = by_weight[static_cast<std::size_t>(r)];
     model.weights[r] = unsorted.weights[from];
-    for (std::size_t n = 0; n < model.factors.size(); ++n)
-      model.factors[n].col(r) = unsorted.factors[n].col(from);
+    for (std::size_t n = 0; n < model.factors.size(); ++n) model.factors[n].col(r) = unsorted.factors[n].col(from);
   }
 }
 

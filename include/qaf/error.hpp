@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -41,10 +42,11 @@ template <typename Error>
 #endif
 }
 
-/// All arguments one after the other, as a stream prints them.
+/// All arguments one after the other, as a stream prints them in the C locale.
 template <typename... Parts>
 std::string concatenate(const Parts&... parts) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());
   (text << ... << parts);
   return text.str();
 }

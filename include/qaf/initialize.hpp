@@ -16,17 +16,6 @@
 namespace qaf {
 namespace detail {
 
-template <typename Scalar>
-std::vector<Matrix<Scalar>> random_factors(const std::vector<Index>& dimensions, Index rank, std::uint64_t seed) {
-  NormalGenerator normal(seed);
-  std::vector<Matrix<Scalar>> factors;
-  for (const Index length : dimensions) {
-    factors.push_back(normal.matrix<Scalar>(length, rank));
-    normalize_columns(factors.back());
-  }
-  return factors;
-}
-
 /// `X_(n) X_(n)^T / |X|^2` (`I_n x I_n`), from blocks of the tensor of bounded size.
 template <typename Scalar>
 Matrix<Scalar> unfolding_gram(const TensorView<Scalar>& tensor, Index mode, double norm) {
@@ -56,40 +45,42 @@ Matrix<Scalar> unfolding_gram(const TensorView<Scalar>& tensor, Index mode, doub
 
 }  // namespace detail
 
-/// Where an iteration starts.
-enum class Initialization {
-  random,            ///< columns of standard normal entries, normalized
-  gram_eigenvectors  ///< the leading eigenvectors of each mode's Gram matrix `X_(n) X_(n)^T`
-};
-
-/// Random factors (`I_n x R`, unit columns) for a tensor of these sizes. Errors: a size or a rank below 1.
+/// A random model for a tensor of these sizes: normal entries, columns of norm 1, weights 1.
+/// Errors: a size or a rank below 1.
 template <typename Scalar>
-std::vector<Matrix<Scalar>> initialize_random(const std::vector<Index>& dimensions, Index rank, std::uint64_t seed) {
+CpModel<Scalar> initialize_random(const std::vector<Index>& dimensions, Index rank, std::uint64_t seed) {
   if (rank < 1) detail::fail("initialize_random", "rank must be at least 1, got ", rank);
-  for (const Index length : dimensions)
+  detail::NormalGenerator normal(seed);
+  CpModel<Scalar> model;
+  model.weights = Vector<Scalar>::Ones(rank);
+  for (const Index length : dimensions) {
     if (length < 1)
       detail::fail("initialize_random", "every size must be at least 1, got ", detail::shape_text(dimensions));
-  return detail::random_factors<Scalar>(dimensions, rank, seed);
+    model.factors.push_back(normal.matrix<Scalar>(length, rank));
+    detail::normalize_columns(model.factors.back());
+  }
+  return model;
 }
 
-/// Factors whose first columns are the leading eigenvectors of `X_(n) X_(n)^T`, which are the leading
-/// left singular vectors of the unfolding (the start by HOSVD); columns past the size of a mode are
-/// random. A mode longer than all the others together, whose Gram matrix would be larger than the
-/// tensor, gets random combinations of its unfolding's columns instead.
+/// A model whose columns are the leading eigenvectors of `X_(n) X_(n)^T`, which are the leading left
+/// singular vectors of the unfolding (the start by HOSVD); columns past the size of a mode are random,
+/// all weights `|X|_F / R`. A mode longer than all the others together, whose Gram matrix would be larger
+/// than the tensor, gets random combinations of its unfolding's columns instead.
 /// Errors: a rank below 1, NaN or infinity in the tensor. Cost: `prod(I) I_n + 9 I_n^3` flops a mode.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
-std::vector<Matrix<Scalar>> initialize_gram_eigenvectors(const Tensor& tensor, Index rank, std::uint64_t seed) {
+CpModel<Scalar> initialize_gram_eigenvectors(const Tensor& tensor, Index rank, std::uint64_t seed = 0) {
   const TensorView<Scalar> view = detail::floating_point_view(tensor);
   if (rank < 1) detail::fail("initialize_gram_eigenvectors", "rank must be at least 1, got ", rank);
   const double norm = detail::frobenius_norm("initialize_gram_eigenvectors", view);
-  const std::vector<Matrix<Scalar>> random = detail::random_factors<Scalar>(view.dimensions(), rank, seed);
-  std::vector<Matrix<Scalar>> factors = random;
-  if (norm == 0) return factors;
+  const CpModel<Scalar> random = initialize_random<Scalar>(view.dimensions(), rank, seed);
+  CpModel<Scalar> model = random;
+  model.weights.setConstant(static_cast<Scalar>(norm / static_cast<double>(rank)));
+  if (norm == 0) return model;
   for (Index mode = 0; mode < view.order(); ++mode) {
-    Matrix<Scalar>& factor = factors[static_cast<std::size_t>(mode)];
+    Matrix<Scalar>& factor = model.factors[static_cast<std::size_t>(mode)];
     const Index length = view.dimension(mode);
     if (length > view.size() / length) {
-      factor = detail::unchecked_mttkrp(view, random, mode) / static_cast<Scalar>(norm);
+      factor = detail::unchecked_mttkrp(view, random.factors, mode) / static_cast<Scalar>(norm);
       detail::normalize_columns(factor);
     } else {
       const Eigen::SelfAdjointEigenSolver<Matrix<Scalar>> solver(detail::unfolding_gram(view, mode, norm));
@@ -97,7 +88,7 @@ std::vector<Matrix<Scalar>> initialize_gram_eigenvectors(const Tensor& tensor, I
       factor.leftCols(count) = solver.eigenvectors().rightCols(count).rowwise().reverse();
     }
   }
-  return factors;
+  return model;
 }
 
 }  // namespace qaf

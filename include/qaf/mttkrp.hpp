@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <qaf/detail/khatri_rao.hpp>
+#include <qaf/detail/products.hpp>
 #include <qaf/error.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -18,7 +19,7 @@ namespace detail {
 template <typename Scalar>
 struct ModeView {
   const Scalar* data;
-  Index length;                  // I_n
+  Index length;                   // I_n
   std::vector<Index> fast_modes;  // the fastest first
   std::vector<Index> slow_modes;
 
@@ -63,8 +64,8 @@ Matrix<Scalar> unchecked_mttkrp(const TensorView<Scalar>& tensor, const std::vec
       partial.setZero(length * slow_count, rank);
       for (Index f = 0; f < fast.rows(); f += fast_block) {
         const Index fast_count = std::min(fast_block, fast.rows() - f);
-        partial.noalias() +=
-            entries.block(f, s * length, fast_count, slow_count * length).transpose() * fast.slab(f, fast_count);
+        add_transposed_product<Scalar>(entries.block(f, s * length, fast_count, slow_count * length),
+                                       fast.slab(f, fast_count), partial);
       }
       const Matrix<Scalar>& slow_rows = slow.slab(s, slow_count);
       for (Index r = 0; r < rank; ++r)
@@ -80,8 +81,8 @@ Matrix<Scalar> unchecked_mttkrp(const TensorView<Scalar>& tensor, const std::vec
       partial.setZero(fast.rows() * length_count, rank);
       for (Index s = 0; s < slow.rows(); s += slow_block) {
         const Index slow_count = std::min(slow_block, slow.rows() - s);
-        partial.noalias() +=
-            entries.block(i * fast.rows(), s, length_count * fast.rows(), slow_count) * slow.slab(s, slow_count);
+        add_product<Scalar>(entries.block(i * fast.rows(), s, length_count * fast.rows(), slow_count),
+                            slow.slab(s, slow_count), partial);
       }
       for (Index r = 0; r < rank; ++r)
         result.col(r).segment(i, length_count).noalias() =
@@ -99,8 +100,8 @@ void check_factors(const char* function, const TensorView<Scalar>& tensor, const
   for (Index mode = 0; mode < tensor.order(); ++mode) {
     const Matrix<Scalar>& factor = factors[static_cast<std::size_t>(mode)];
     if (factor.rows() != tensor.dimension(mode) || factor.cols() != factors.front().cols() || factor.cols() < 1)
-      fail(function, "factor ", mode, " must be ", tensor.dimension(mode), " x R with the same R >= 1 in every mode, got ",
-           factor.rows(), " x ", factor.cols());
+      fail(function, "factor ", mode, " must be ", tensor.dimension(mode),
+           " x R with the same R >= 1 in every mode, got ", factor.rows(), " x ", factor.cols());
   }
 }
 

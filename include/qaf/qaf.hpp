@@ -12,6 +12,7 @@
 #include <qaf/error.hpp>
 #include <qaf/initialize.hpp>
 #include <qaf/mttkrp.hpp>
+#include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/quantizers/uniform.hpp>

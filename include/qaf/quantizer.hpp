@@ -80,11 +80,13 @@ struct IsMatrixOf<R, T, std::void_t<typename std::decay_t<R>::Scalar>>
 template <typename Q, typename Scalar>
 constexpr bool check_quantizer() {
   constexpr bool has_code = is_detected<QuantizerCode, Q>;
-  static_assert(has_code, "qaf: a quantizer needs a public type Code, the integer type of its codes "
-                          "(see IdentityQuantizer in qaf/quantizer.hpp)");
+  static_assert(has_code,
+                "qaf: a quantizer needs a public type Code, the integer type of its codes "
+                "(see IdentityQuantizer in qaf/quantizer.hpp)");
   constexpr bool has_parameters = is_detected<QuantizerParameters, Q>;
-  static_assert(!has_code || has_parameters, "qaf: a quantizer needs a public type Parameters, what decoding needs "
-                                             "besides the codes (see IdentityQuantizer in qaf/quantizer.hpp)");
+  static_assert(!has_code || has_parameters,
+                "qaf: a quantizer needs a public type Parameters, what decoding needs "
+                "besides the codes (see IdentityQuantizer in qaf/quantizer.hpp)");
   if constexpr (has_code && has_parameters) {
     constexpr bool code_is_number = std::is_arithmetic_v<typename Q::Code>;
     static_assert(code_is_number, "qaf: the Code of a quantizer must be an arithmetic type such as std::int8_t");
@@ -92,30 +94,36 @@ constexpr bool check_quantizer() {
                                  std::is_copy_constructible_v<typename Q::Parameters> &&
                                  std::is_copy_assignable_v<typename Q::Parameters> &&
                                  std::is_default_constructible_v<typename Q::Parameters>;
-    static_assert(is_copyable, "qaf: a quantizer must be copyable, and its Parameters copyable and default "
-                               "constructible");
+    static_assert(is_copyable,
+                  "qaf: a quantizer must be copyable, and its Parameters copyable and default "
+                  "constructible");
     constexpr bool has_fit = is_detected<FitResult, Q, Scalar>;
-    static_assert(has_fit, "qaf: a quantizer needs a member fit(matrix) const that takes a qaf::Matrix of the "
-                           "tensor's scalar type");
+    static_assert(has_fit,
+                  "qaf: a quantizer needs a member fit(matrix) const that takes a qaf::Matrix of the "
+                  "tensor's scalar type");
     constexpr bool has_encode = is_detected<EncodeResult, Q, Scalar>;
-    static_assert(!has_fit || has_encode, "qaf: a quantizer needs a member encode(matrix, parameters) const that takes "
-                                          "a qaf::Matrix of the tensor's scalar type and its Parameters");
+    static_assert(!has_fit || has_encode,
+                  "qaf: a quantizer needs a member encode(matrix, parameters) const that takes "
+                  "a qaf::Matrix of the tensor's scalar type and its Parameters");
     constexpr bool has_decode = is_detected<DecodeResult, Q>;
     static_assert(!has_fit || !has_encode || has_decode,
                   "qaf: a quantizer needs a member decode(codes, parameters) const that takes a qaf::Matrix of its "
                   "Code and its Parameters");
     constexpr bool validate_is_callable = !is_detected<NamesValidate, Q> || is_detected<ValidateResult, Q>;
-    static_assert(validate_is_callable, "qaf: the optional member validate() of a quantizer must be const and take "
-                                        "no arguments");
+    static_assert(validate_is_callable,
+                  "qaf: the optional member validate() of a quantizer must be const and take "
+                  "no arguments");
     if constexpr (has_fit && has_encode && has_decode) {
       constexpr bool fit_returns = std::is_convertible_v<FitResult<Q, Scalar>, typename Q::Parameters>;
       static_assert(fit_returns, "qaf: fit(matrix) of a quantizer must return its Parameters");
       constexpr bool encode_returns = IsMatrixOf<EncodeResult<Q, Scalar>, typename Q::Code>::value;
-      static_assert(encode_returns, "qaf: encode(matrix, parameters) of a quantizer must return an Eigen matrix of its "
-                                    "Code");
+      static_assert(encode_returns,
+                    "qaf: encode(matrix, parameters) of a quantizer must return an Eigen matrix of its "
+                    "Code");
       constexpr bool decode_returns = IsMatrixOf<DecodeResult<Q>, Scalar>::value;
-      static_assert(decode_returns, "qaf: decode(codes, parameters) of a quantizer must return an Eigen matrix of real "
-                                    "numbers");
+      static_assert(decode_returns,
+                    "qaf: decode(codes, parameters) of a quantizer must return an Eigen matrix of real "
+                    "numbers");
       return code_is_number && is_copyable && validate_is_callable && fit_returns && encode_returns && decode_returns;
     }
   }

@@ -18,11 +18,16 @@ enum class Status {
 /// "converged", "max_iterations", ...
 inline const char* to_string(Status status) {
   switch (status) {
-    case Status::converged: return "converged";
-    case Status::max_iterations: return "max_iterations";
-    case Status::stalled: return "stalled";
-    case Status::not_finite: return "not_finite";
-    case Status::stopped_by_callback: return "stopped_by_callback";
+    case Status::converged:
+      return "converged";
+    case Status::max_iterations:
+      return "max_iterations";
+    case Status::stalled:
+      return "stalled";
+    case Status::not_finite:
+      return "not_finite";
+    case Status::stopped_by_callback:
+      return "stopped_by_callback";
   }
   return "unknown";
 }

@@ -89,7 +89,7 @@ inline constexpr bool dependent_false = false;
 template <typename T>
 StorageOrder eigen_tensor_storage_order() {
   return static_cast<int>(T::Layout) == static_cast<int>(Eigen::RowMajor) ? StorageOrder::row_major
-                                                                            : StorageOrder::column_major;
+                                                                          : StorageOrder::column_major;
 }
 
 template <typename T>
@@ -114,8 +114,8 @@ auto tensor_view(const Tensor& tensor) {
     return TensorView<typename Tensor::Scalar>(tensor.data(), tensor.dimensions(), tensor.storage_order());
   } else if constexpr (detail::IsEigenTensor<Tensor>::value) {
     static_assert(static_cast<int>(Tensor::NumDimensions) >= 2, "qaf: a tensor must have at least 2 modes");
-    return TensorView<std::remove_cv_t<typename Tensor::Scalar>>(
-        tensor.data(), detail::eigen_tensor_dimensions(tensor), detail::eigen_tensor_storage_order<Tensor>());
+    return TensorView<std::remove_cv_t<typename Tensor::Scalar>>(tensor.data(), detail::eigen_tensor_dimensions(tensor),
+                                                                 detail::eigen_tensor_storage_order<Tensor>());
   } else if constexpr (detail::IsEigenMatrix<Tensor>::value) {
     constexpr bool in_memory = (static_cast<unsigned>(Eigen::internal::traits<Tensor>::Flags) &
                                 static_cast<unsigned>(Eigen::DirectAccessBit)) != 0;
@@ -173,9 +173,8 @@ double frobenius_norm(const char* function, const TensorView<Scalar>& tensor) {
   });
   if (largest == 0) return 0;
   double sum = 0;
-  for_each_block([&](Index, const Entries& entries) {
-    sum += (entries.template cast<double>() / largest).square().sum();
-  });
+  for_each_block(
+      [&](Index, const Entries& entries) { sum += (entries.template cast<double>() / largest).square().sum(); });
   return largest * std::sqrt(sum);
 }
 

@@ -20,9 +20,12 @@ enum class Granularity {
 /// "tensor", "component" or "row".
 inline const char* to_string(Granularity granularity) {
   switch (granularity) {
-    case Granularity::tensor: return "tensor";
-    case Granularity::component: return "component";
-    case Granularity::row: return "row";
+    case Granularity::tensor:
+      return "tensor";
+    case Granularity::component:
+      return "component";
+    case Granularity::row:
+      return "row";
   }
   return "unknown";
 }
@@ -97,13 +100,12 @@ struct BasicUniformQuantizer {
     check_finite("UniformQuantizer::fit", matrix);
     Parameters parameters;
     parameters.scales.resize(scale_count(matrix.rows(), matrix.cols()));
-    using Scalar = typename Derived::Scalar;
-    Eigen::Array<Scalar, Eigen::Dynamic, Eigen::Dynamic> group;
+    Eigen::Array<typename Derived::Scalar, Eigen::Dynamic, 1> group;
     for (Index k = 0; k < parameters.scales.size(); ++k) {
       switch (granularity) {
-        case Granularity::tensor: group = matrix.array(); break;
-        case Granularity::component: group = matrix.col(k).array(); break;
-        case Granularity::row: group = matrix.row(k).transpose().array(); break;
+        case Granularity::tensor: group = matrix.reshaped(); break;
+        case Granularity::component: group = matrix.col(k); break;
+        case Granularity::row: group = matrix.row(k).transpose(); break;
       }
       parameters.scales[k] = fit_group(group);
     }
@@ -118,15 +120,17 @@ struct BasicUniformQuantizer {
     check_finite("UniformQuantizer::encode", matrix);
     check_scales("UniformQuantizer::encode", matrix.rows(), matrix.cols(), parameters);
     using Scalar = typename Derived::Scalar;
-    const auto scales = parameters.scales.template cast<Scalar>();
-    switch (granularity) {
-      case Granularity::tensor: return round_and_clamp(matrix.array() / scales[0]).template cast<Code>();
-      case Granularity::component:
-        return round_and_clamp(matrix.array() / scales.transpose().replicate(matrix.rows(), 1).array())
-            .template cast<Code>();
-      case Granularity::row: break;
+    const Vector<Scalar> scales = parameters.scales.template cast<Scalar>();
+    Matrix<Code> codes(matrix.rows(), matrix.cols());
+    for (Index r = 0; r < matrix.cols(); ++r) {
+      const auto column = matrix.col(r).array();
+      if (granularity == Granularity::row)
+        codes.col(r) = round_and_clamp(column / scales.array()).template cast<Code>();
+      else
+        codes.col(r) =
+            round_and_clamp(column / scales[granularity == Granularity::tensor ? 0 : r]).template cast<Code>();
     }
-    return round_and_clamp(matrix.array() / scales.replicate(1, matrix.cols()).array()).template cast<Code>();
+    return codes;
   }
 
   /// What the codes stand for. Errors: another number of scales than the codes have groups, a scale
@@ -134,9 +138,12 @@ struct BasicUniformQuantizer {
   Matrix<float> decode(const Matrix<Code>& codes, const Parameters& parameters) const {
     check_scales("UniformQuantizer::decode", codes.rows(), codes.cols(), parameters);
     switch (granularity) {
-      case Granularity::tensor: return codes.template cast<float>() * parameters.scales[0];
-      case Granularity::component: return codes.template cast<float>() * parameters.scales.asDiagonal();
-      case Granularity::row: break;
+      case Granularity::tensor:
+        return codes.template cast<float>() * parameters.scales[0];
+      case Granularity::component:
+        return codes.template cast<float>() * parameters.scales.asDiagonal();
+      case Granularity::row:
+        break;
     }
     return parameters.scales.asDiagonal() * codes.template cast<float>();
   }
@@ -150,9 +157,12 @@ struct BasicUniformQuantizer {
 
   Index scale_count(Index rows, Index cols) const {
     switch (granularity) {
-      case Granularity::tensor: return 1;
-      case Granularity::component: return cols;
-      case Granularity::row: return rows;
+      case Granularity::tensor:
+        return 1;
+      case Granularity::component:
+        return cols;
+      case Granularity::row:
+        return rows;
     }
     return 1;
   }
@@ -164,29 +174,34 @@ struct BasicUniformQuantizer {
                                          static_cast<double>(std::numeric_limits<float>::max())));
   }
 
-  template <typename Values>
-  float fit_group(const Eigen::ArrayBase<Values>& values) const {
-    using Scalar = typename Values::Scalar;
+  template <typename Scalar>
+  float fit_group(const Eigen::Array<Scalar, Eigen::Dynamic, 1>& values) const {
     const double largest = values.size() == 0 ? 0.0 : static_cast<double>(values.abs().maxCoeff());
     if (largest == 0) return 1;
     if (largest > static_cast<double>(std::numeric_limits<float>::max()))
       detail::fail("UniformQuantizer::fit", "values must be within the range of float, got one of magnitude ", largest);
-    if (scale_method == ScaleMethod::maximum) return scale_for(largest);
+    return scale_method == ScaleMethod::maximum ? scale_for(largest) : least_squares_scale(values, largest);
+  }
+
+  template <typename Scalar>
+  float least_squares_scale(const Eigen::Array<Scalar, Eigen::Dynamic, 1>& values, double largest) const {
     constexpr int candidates = 200;
-    float best_scale = 1;
-    Scalar best_error = std::numeric_limits<Scalar>::infinity();
-    for (int k = 0; k < candidates; ++k) {
-      const float scale = scale_for(largest * (0.2 + static_cast<double>(k) / (candidates - 1)));
-      // In units of the scale, where squares neither overflow nor vanish.
-      const Scalar unit = static_cast<Scalar>(scale);
-      const Scalar ratio = unit / static_cast<Scalar>(largest);
-      const Scalar error = (values / unit - round_and_clamp(values / unit)).square().sum() * ratio * ratio;
-      if (error < best_error) {
-        best_error = error;
-        best_scale = scale;
+    float scales[candidates];
+    double errors[candidates] = {};  // in units of the largest magnitude, where squares neither overflow nor vanish
+    for (int k = 0; k < candidates; ++k)
+      scales[k] = scale_for(largest * (0.2 + static_cast<double>(k) / (candidates - 1)));
+    // Block by block, so that all candidates but the first find the values in the nearest cache.
+    constexpr Index block_size = 2048;
+    Eigen::Array<Scalar, Eigen::Dynamic, 1> scaled;
+    for (Index begin = 0; begin < values.size(); begin += block_size) {
+      const auto block = values.segment(begin, std::min(block_size, values.size() - begin));
+      for (int k = 0; k < candidates; ++k) {
+        scaled = block * (Scalar(1) / static_cast<Scalar>(scales[k]));
+        const double ratio = static_cast<double>(scales[k]) / largest;
+        errors[k] += static_cast<double>((scaled - round_and_clamp(scaled)).square().sum()) * ratio * ratio;
       }
     }
-    return best_scale;
+    return scales[std::min_element(errors, errors + candidates) - errors];
   }
 
   template <typename Derived>
