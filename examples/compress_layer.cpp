@@ -1,0 +1,247 @@
+// One layer's weights in, integer codes, scales and weights of a CP model out, with a table of what
+// quantization-aware factorization gained. `compress_layer --help` lists the options.
+
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <qaf/io/npy.hpp>
+#include <qaf/qaf.hpp>
+
+#include "support/arguments.hpp"
+#include "support/progress_bar.hpp"
+#include "support/table.hpp"
+#include "support/weights.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// 16-bit codes hold every width; files of 8 bits or fewer are narrowed when they are written.
+using Quantizer = qaf::UniformQuantizer16;
+
+const char* const usage =
+    "usage: compress_layer [INPUT.npy] [options]\n"
+    "Factors the weights in INPUT.npy (float32 or float64; of order 4: a convolution O x I x kh x kw)\n"
+    "into integer codes, scales and weights. Without INPUT.npy: a bundled convolution.\n";
+
+struct Settings {
+  std::string input;
+  std::string output;  // nothing is written where empty
+  qaf::Index rank = 0;
+  bool quantization_aware = true;
+  bool json = false;
+  std::uint64_t seed = 0;
+  Quantizer quantizer;
+};
+
+// A row of the table.
+struct Row {
+  std::string method;
+  int bits;
+  qaf::Index parameters;
+  double bytes;
+  double relative_error;
+  double seconds;
+};
+
+Settings read_settings(const Arguments& arguments) {
+  Settings settings;
+  settings.input =
+      arguments.positional().empty() ? QAF_EXAMPLE_DATA "/network/conv5.weight.npy" : arguments.positional().front();
+  settings.output = arguments.text("--output", "");
+  if (arguments.has("--output") && settings.output.empty()) throw UsageError("--output must not be empty");
+  settings.rank = static_cast<qaf::Index>(arguments.whole_number("--rank", 1, 1000000000, 0));
+  settings.quantizer.bits = static_cast<int>(arguments.whole_number("--bits", 2, 16, 4));
+  settings.quantization_aware = arguments.choice("--method", {"admm", "als"}) == 0;
+  const qaf::Granularity granularities[] = {qaf::Granularity::component, qaf::Granularity::tensor,
+                                            qaf::Granularity::row};
+  settings.quantizer.granularity = granularities[arguments.choice("--granularity", {"component", "tensor", "row"})];
+  settings.seed = static_cast<std::uint64_t>(arguments.whole_number("--seed", 0, 9223372036854775807LL, 0));
+  settings.json = arguments.has("--json");
+  return settings;
+}
+
+// Written beside their final places first and moved there when all are whole, so that a run that
+// fails leaves what was there before.
+class OutputFolder {
+ public:
+  explicit OutputFolder(const std::string& path) : path_(path), partial_(fs::path(path) / ".partial") {
+    std::error_code error;
+    fs::create_directories(partial_, error);
+    if (error) throw std::runtime_error("cannot write to the output folder " + path + ": " + error.message());
+    // Also where permissions are not what stands in the way: found before the work, not after it.
+    file("probe", qaf::Vector<float>::Zero(1).eval());
+    fs::remove(partial_ / "probe.npy");
+    names_.clear();
+  }
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+  ~OutputFolder() {
+    std::error_code ignored;
+    fs::remove_all(partial_, ignored);
+  }
+
+  template <typename Values>
+  void file(const std::string& name, const Values& values) {
+    qaf::write_npy((partial_ / (name + ".npy")).string(), values);
+    names_.push_back(name + ".npy");
+  }
+
+  void finish() {
+    for (const std::string& name : names_) fs::rename(partial_ / name, path_ / name);
+  }
+
+ private:
+  fs::path path_, partial_;
+  std::vector<std::string> names_;
+};
+
+template <typename Scalar>
+void write_model(OutputFolder& folder, const qaf::QuantizedCpModel<Scalar, Quantizer>& model) {
+  for (std::size_t mode = 0; mode < model.factors.size(); ++mode) {
+    const auto& factor = model.factors[mode];
+    const std::string name = "factor" + std::to_string(mode);
+    if (factor.quantizer.bits <= 8)
+      folder.file(name + ".codes", factor.codes.template cast<std::int8_t>().eval());
+    else
+      folder.file(name + ".codes", factor.codes);
+    folder.file(name + ".scales", factor.parameters.scales);
+  }
+  folder.file("weights", model.weights);
+  folder.finish();
+}
+
+// Codes, weights in 32 bits, and the scales of rows in 32 bits; scales of tensors and components
+// merge into the weights.
+template <typename Scalar>
+double size_in_bytes(const qaf::QuantizedCpModel<Scalar, Quantizer>& model) {
+  double bits = 32.0 * static_cast<double>(model.rank());
+  for (const auto& factor : model.factors) {
+    bits += static_cast<double>(factor.codes.size()) * factor.quantizer.bits;
+    if (factor.quantizer.granularity == qaf::Granularity::row)
+      bits += 32.0 * static_cast<double>(factor.parameters.scales.size());
+  }
+  return bits / 8;
+}
+
+// `method` runs with a progress bar on a terminal.
+template <typename Options, typename Method>
+auto with_progress(const char* label, Options& options, const Method& method) {
+  ProgressBar bar(label);
+  options.on_iteration = [&bar](const qaf::Progress& progress) {
+    bar.show(progress);
+    return true;
+  };
+  return method();
+}
+
+void print_table(const Settings& settings, const std::vector<qaf::Index>& dimensions, const std::vector<Row>& rows) {
+  std::printf("%s: %s, rank %td, one scale a %s\n\n", settings.input.c_str(),
+              qaf::detail::shape_text(dimensions).c_str(), settings.rank, to_string(settings.quantizer.granularity));
+  Table table({"method", "bits", "parameters", "size (KiB)", "relative error", "seconds"});
+  for (const Row& row : rows)
+    table.add({row.method, std::to_string(row.bits), std::to_string(row.parameters), fixed(row.bytes / 1024, 1),
+               fixed(row.relative_error, 4), fixed(row.seconds, 2)});
+  table.print();
+}
+
+// One line. Only numbers and words of this program's own: nothing that would need escaping.
+template <typename Result>
+void print_json(const Settings& settings, const std::vector<qaf::Index>& dimensions, const Row& row,
+                double float_relative_error, const Result& result) {
+  std::string shape;
+  for (const qaf::Index size : dimensions) shape += (shape.empty() ? "" : ", ") + std::to_string(size);
+  std::printf(
+      "{\"method\": \"%s\", \"shape\": [%s], \"rank\": %td, \"bits\": %d, \"granularity\": \"%s\", "
+      "\"seed\": %llu, \"relative_error\": %.9g, \"float_relative_error\": %.9g, \"parameters\": %td, "
+      "\"bytes\": %.0f, \"seconds\": %.3f, \"iterations\": %td, \"status\": \"%s\"}\n",
+      settings.quantization_aware ? "admm" : "als", shape.c_str(), settings.rank, settings.quantizer.bits,
+      to_string(settings.quantizer.granularity), static_cast<unsigned long long>(settings.seed), row.relative_error,
+      float_relative_error, row.parameters, row.bytes, row.seconds, result.iterations, to_string(result.status));
+}
+
+template <typename Scalar>
+void compress(Settings settings) {
+  const qaf::DenseTensor<Scalar> weights = as_factored_tensor(qaf::read_npy<Scalar>(settings.input));
+  const std::vector<qaf::Index>& dimensions = weights.dimensions();
+  if (settings.rank == 0) settings.rank = rank_for_reduction(dimensions, 2);
+  std::optional<OutputFolder> folder;
+  if (!settings.output.empty()) folder.emplace(settings.output);
+
+  const qaf::Index parameters = settings.rank * component_size(dimensions);
+  const double float_bits = 8 * sizeof(Scalar);
+  std::vector<Row> rows;
+  rows.push_back({"the weights as they are", static_cast<int>(float_bits), weights.size(),
+                  static_cast<double>(weights.size()) * float_bits / 8, 0, 0});
+
+  qaf::CpAlsOptions als_options;
+  als_options.seed = settings.seed;
+  const auto als = with_progress("CP-ALS", als_options, [&] { return cp_als(weights, settings.rank, als_options); });
+  rows.push_back({"float CP-ALS", static_cast<int>(float_bits), parameters + settings.rank,
+                  static_cast<double>(parameters + settings.rank) * float_bits / 8, als.relative_error, als.seconds});
+
+  const auto afterwards = quantize(als.model, settings.quantizer);
+  rows.push_back({"CP-ALS, then quantized", settings.quantizer.bits, parameters + settings.rank,
+                  size_in_bytes(afterwards), relative_error(weights, afterwards), als.seconds});
+
+  if (settings.quantization_aware) {
+    qaf::CpAdmmOptions options;
+    options.start.seed = settings.seed;
+    const auto result = with_progress("quantization-aware", options,
+                                      [&] { return cp_admm(weights, settings.rank, settings.quantizer, options); });
+    rows.push_back({"quantization-aware", settings.quantizer.bits, parameters + settings.rank,
+                    size_in_bytes(result.model), result.relative_error, result.seconds});
+    if (folder) write_model(*folder, result.model);
+    if (settings.json) print_json(settings, dimensions, rows.back(), als.relative_error, result);
+  } else {
+    if (folder) write_model(*folder, afterwards);
+    if (settings.json) print_json(settings, dimensions, rows.back(), als.relative_error, als);
+  }
+  if (settings.json) return;
+  if (folder) std::printf("codes, scales and weights written to %s\n", settings.output.c_str());
+  print_table(settings, dimensions, rows);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const Arguments arguments(argc, argv,
+                              {{"--rank", "R", "components (default: half the parameters)"},
+                               {"--bits", "B", "bits of a code, 2 to 16 (default 4)"},
+                               {"--output", "DIR", "write codes, scales and weights there (default: write nothing)"},
+                               {"--method", "admm|als", "quantization-aware, or quantize afterwards (default admm)"},
+                               {"--seed", "S", "of the random start (default 0)"},
+                               {"--granularity", "G", "a scale per component, tensor or row (default component)"},
+                               {"--json", "", "print one line of JSON instead of the table"}},
+                              1);
+    if (arguments.has("--help")) {
+      std::printf("%s%s", usage, arguments.help().c_str());
+      return 0;
+    }
+    const Settings settings = read_settings(arguments);
+    const qaf::NpyType type = qaf::read_npy_header(settings.input).type;
+    if (type == qaf::NpyType::float32)
+      compress<float>(settings);
+    else if (type == qaf::NpyType::float64)
+      compress<double>(settings);
+    else
+      throw std::runtime_error(settings.input + ": weights must be float32 or float64, got " + to_string(type));
+    return 0;
+  } catch (const UsageError& error) {
+    std::fprintf(stderr, "compress_layer: %s; --help lists the options\n", error.what());
+    return 2;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "compress_layer: not enough memory for this tensor at this rank\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "compress_layer: %s\n", error.what());
+  }
+  return 1;
+}
