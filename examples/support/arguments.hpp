@@ -43,7 +43,7 @@ class Arguments {
         values_[name] = "";
       } else if (equals != std::string::npos) {
         values_[name] = word.substr(equals + 1);
-      } else if (k + 1 < argc) {
+      } else if (k + 1 < argc && std::string(argv[k + 1]).rfind("--", 0) != 0) {
         values_[name] = argv[++k];
       } else {
         throw UsageError(name + " needs a value: " + name + " " + option.value);

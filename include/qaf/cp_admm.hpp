@@ -43,7 +43,7 @@ struct CpAdmmOptions {
   Index patience = 20;
 
   /// The float solver whose result is the start.
-  CpAlsOptions start = {};
+  CpAlsOptions start = extrapolated();
 
   /// How much of the noise that rounding the factors will add the start prepares for, 0 or more:
   /// `start_noise * kappa` is added to `start.ridge`, with `kappa = prod_n (1 + eta_n) - 1` and `eta_n` the
@@ -52,6 +52,13 @@ struct CpAdmmOptions {
 
   /// Told of every sweep; returns false to stop. (The sweeps of the start go to `start.on_iteration`.)
   IterationCallback on_iteration = {};
+
+  /// The settings of `cp_als`, with extrapolation.
+  static CpAlsOptions extrapolated() {
+    CpAlsOptions options;
+    options.extrapolate = true;
+    return options;
+  }
 };
 
 /// Throws `std::invalid_argument` that names the first field out of its range.

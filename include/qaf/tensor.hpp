@@ -68,7 +68,7 @@ struct IsEigenTensor : std::false_type {};
 template <typename T>
 struct IsEigenTensor<T, std::void_t<typename T::Scalar, decltype(T::NumDimensions), decltype(T::Layout),
                                     decltype(std::declval<const T&>().data()),
-                                    decltype(std::declval<const T&>().dimension(std::size_t{0}))>> : std::true_type {};
+                                    decltype(std::declval<const T&>().dimensions())>> : std::true_type {};
 
 template <typename T>
 struct IsEigenMatrix : std::is_base_of<Eigen::EigenBase<T>, T> {};
@@ -92,11 +92,20 @@ StorageOrder eigen_tensor_storage_order() {
                                                                           : StorageOrder::column_major;
 }
 
+/// A mode's number as whatever integer type is asked for: Eigen's tensors do not agree on one.
+struct ModeNumber {
+  int value;
+  template <typename Integer>
+  operator Integer() const {
+    return static_cast<Integer>(value);
+  }
+};
+
 template <typename T>
 std::vector<Index> eigen_tensor_dimensions(const T& tensor) {
   std::vector<Index> dimensions;
-  for (std::size_t mode = 0; mode < static_cast<std::size_t>(T::NumDimensions); ++mode)
-    dimensions.push_back(static_cast<Index>(tensor.dimension(mode)));
+  for (int mode = 0; mode < static_cast<int>(T::NumDimensions); ++mode)
+    dimensions.push_back(static_cast<Index>(tensor.dimension(ModeNumber{mode})));
   return dimensions;
 }
 

@@ -1,0 +1,13 @@
+// expects: qaf: a quantizer needs a public type Code
+#include <qaf/cp_admm.hpp>
+
+#include "good_quantizer.hpp"
+
+struct Broken {
+  using Parameters = GoodParameters;
+  Parameters fit(const Values&) const { return {}; }
+  GoodCodes encode(const Values& values, const Parameters&) const { return values.cast<signed char>(); }
+  Values decode(const GoodCodes& codes, const Parameters&) const { return codes.cast<float>(); }
+};
+
+void use(const qaf::Matrix<float>& matrix) { qaf::cp_admm(matrix, 2, Broken()); }

@@ -1,0 +1,13 @@
+// expects: qaf: a quantizer needs a member decode(codes, parameters) const
+#include <qaf/cp_admm.hpp>
+
+#include "good_quantizer.hpp"
+
+struct Broken {
+  using Code = signed char;
+  using Parameters = GoodParameters;
+  Parameters fit(const Values&) const { return {}; }
+  GoodCodes encode(const Values& values, const Parameters&) const { return values.cast<Code>(); }
+};
+
+void use(const qaf::Matrix<float>& matrix) { qaf::cp_admm(matrix, 2, Broken()); }

@@ -1,0 +1,13 @@
+// expects: qaf: a quantizer needs a member fit(matrix) const
+#include <qaf/cp_admm.hpp>
+
+#include "good_quantizer.hpp"
+
+struct Broken {
+  using Code = signed char;
+  using Parameters = GoodParameters;
+  GoodCodes encode(const Values& values, const Parameters&) const { return values.cast<Code>(); }
+  Values decode(const GoodCodes& codes, const Parameters&) const { return codes.cast<float>(); }
+};
+
+void use(const qaf::Matrix<float>& matrix) { qaf::cp_admm(matrix, 2, Broken()); }

@@ -1,0 +1,15 @@
+// expects: YOU_MIXED_DIFFERENT_NUMERIC_TYPES
+#include <qaf/cp_admm.hpp>
+
+#include "good_quantizer.hpp"
+
+// Right for float, but the tensor is of double.
+struct Broken {
+  using Code = signed char;
+  using Parameters = GoodParameters;
+  Parameters fit(const Values&) const { return {}; }
+  GoodCodes encode(const Values& values, const Parameters&) const { return values.cast<Code>(); }
+  Values decode(const GoodCodes& codes, const Parameters&) const { return codes.cast<float>(); }
+};
+
+void use(const qaf::Matrix<double>& matrix) { qaf::cp_admm(matrix, 2, Broken()); }

@@ -1,0 +1,38 @@
+# cmake -DHOW=... -DQAF_SOURCE=... -DWORK=... -DCOMPILER=... -DGENERATOR=... -P run.cmake
+# Configures, builds and runs the consumer in the empty folder WORK.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    string(REPLACE ";" " " command "${ARGN}")
+    message(FATAL_ERROR "${command}\nended with ${result}\n${output}")
+  endif()
+  message(STATUS "${output}")
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+set(configure ${CMAKE_COMMAND} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER} -DEigen3_DIR=${EIGEN_DIR})
+set(package)
+if(HOW STREQUAL "package")
+  run(${configure} -DQAF_BUILD_TESTS=OFF -DQAF_BUILD_EXAMPLES=OFF -DQAF_INSTALL=ON -S ${QAF_SOURCE} -B ${WORK}/qaf)
+  run(${CMAKE_COMMAND} --install ${WORK}/qaf --prefix ${WORK}/first)
+  # A prefix may move after the installation.
+  file(RENAME ${WORK}/first ${WORK}/moved)
+  set(package -DCMAKE_PREFIX_PATH=${WORK}/moved -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF)
+endif()
+run(${configure} ${package} -DQAF_HOW=${HOW} -DQAF_SOURCE=${QAF_SOURCE} -S ${CMAKE_CURRENT_LIST_DIR} -B ${WORK}/build)
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${WORK}/build/consumer)
+
+if(HOW STREQUAL "package")
+  file(READ ${WORK}/build/CMakeCache.txt cache)
+  if(NOT cache MATCHES "qaf_DIR:PATH=[^\n]*/moved/")
+    message(FATAL_ERROR "another qaf was found than the one installed here")
+  endif()
+else()
+  # A subproject brings nothing to install.
+  run(${CMAKE_COMMAND} --install ${WORK}/build --prefix ${WORK}/prefix)
+  file(GLOB_RECURSE installed ${WORK}/prefix/*)
+  if(installed)
+    message(FATAL_ERROR "as a subproject qaf must install nothing, got ${installed}")
+  endif()
+endif()

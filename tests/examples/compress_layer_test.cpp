@@ -1,0 +1,254 @@
+// Runs the program compress_layer as a user does: a file in, files and one line of JSON out.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <qaf/cp_model.hpp>
+#include <qaf/io/npy.hpp>
+#include <qaf/quantizers/uniform.hpp>
+
+#include "support/catch.hpp"
+#include "support/tolerance.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Run {
+  int exit_code;
+  std::string out;  // stdout and stderr
+};
+
+Run run(const std::string& arguments) {
+  const std::string command = std::string("\"") + QAF_COMPRESS_LAYER + "\" " + arguments + " 2>&1";
+  std::FILE* const pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Run result{0, ""};
+  std::array<char, 4096> buffer;
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    result.out.append(buffer.data(), count);
+  const int status = pclose(pipe);
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
+}
+
+// A folder of the test's own, removed at its end.
+class Folder {
+ public:
+  Folder() : path_(fs::temp_directory_path() / ("qaf-compress-layer-" + std::to_string(std::random_device()()))) {
+    fs::create_directories(path_);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+// The number or text behind a key of a flat JSON object.
+std::string json_value(const std::string& json, const std::string& key) {
+  const std::string start = "\"" + key + "\": ";
+  const std::size_t begin = json.find(start);
+  REQUIRE(begin != std::string::npos);
+  const std::size_t value = begin + start.size();
+  return json.substr(value, json.find_first_of(",}", value) - value);
+}
+
+double json_number(const std::string& json, const std::string& key) { return std::stod(json_value(json, key)); }
+
+template <typename Scalar>
+qaf::DenseTensor<Scalar> weights(std::vector<qaf::Index> dimensions, qaf::StorageOrder order) {
+  qaf::DenseTensor<Scalar> tensor(std::move(dimensions), qaf::StorageOrder::row_major);
+  std::mt19937_64 engine(1);
+  for (qaf::Index k = 0; k < tensor.size(); ++k)
+    tensor.data()[k] = static_cast<Scalar>(static_cast<double>(engine() >> 40) * 0x1p-24 - 0.5);
+  return with_storage_order(tensor, order);
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// The error of the model in the files, from the files alone.
+template <typename Code>
+double error_of_files(const qaf::DenseTensor<float>& tensor, const std::string& folder, qaf::Granularity granularity) {
+  qaf::CpModel<double> model;
+  qaf::DenseTensor<double> original(tensor.dimensions(), tensor.storage_order());
+  for (qaf::Index k = 0; k < tensor.size(); ++k) original.data()[k] = static_cast<double>(tensor.data()[k]);
+  for (qaf::Index mode = 0; mode < tensor.order(); ++mode) {
+    const std::string name = folder + "/factor" + std::to_string(mode);
+    const auto codes = qaf::read_npy<Code>(name + ".codes.npy");
+    const auto scales = qaf::read_npy<double>(name + ".scales.npy");
+    REQUIRE(codes.storage_order() == qaf::StorageOrder::column_major);
+    qaf::Matrix<double> factor(codes.dimensions()[0], codes.dimensions()[1]);
+    for (qaf::Index r = 0; r < factor.cols(); ++r)
+      for (qaf::Index i = 0; i < factor.rows(); ++i) {
+        const qaf::Index scale = granularity == qaf::Granularity::tensor ? 0
+                                 : granularity == qaf::Granularity::row  ? i
+                                                                         : r;
+        factor(i, r) = static_cast<double>(codes.data()[i + r * factor.rows()]) * scales.data()[scale];
+      }
+    model.factors.push_back(factor);
+  }
+  const auto lambda = qaf::read_npy<double>(folder + "/weights.npy");
+  model.weights = Eigen::Map<const Eigen::VectorXd>(lambda.data(), lambda.size());
+  return relative_error(original, model);
+}
+
+}  // namespace
+
+TEST_CASE("The files that compress_layer writes hold the model whose error it prints", "[compress_layer]") {
+  const Folder folder;
+  const auto tensor = weights<float>({12, 8, 3, 3}, qaf::StorageOrder::row_major);
+  qaf::write_npy(folder / "in.npy", tensor);
+  auto factored = tensor;
+  factored.reshape({12, 8, 9});
+  struct Case {
+    std::string arguments;
+    qaf::Granularity granularity;
+    bool wide;
+  };
+  const std::vector<Case> cases = {{"--bits 4", qaf::Granularity::component, false},
+                                   {"--bits 3 --granularity tensor", qaf::Granularity::tensor, false},
+                                   {"--bits 8 --granularity row", qaf::Granularity::row, false},
+                                   {"--bits 12 --granularity component", qaf::Granularity::component, true},
+                                   {"--bits 4 --method als", qaf::Granularity::component, false}};
+  for (const Case& c : cases) {
+    INFO(c.arguments);
+    const std::string output = folder / "out";
+    const Run result = run((folder / "in.npy") + " --rank 10 --json --output " + output + " " + c.arguments);
+    REQUIRE(result.exit_code == 0);
+    const double error = c.wide ? error_of_files<std::int16_t>(factored, output, c.granularity)
+                                : error_of_files<std::int8_t>(factored, output, c.granularity);
+    CHECK(json_number(result.out, "relative_error") == Approx(error).epsilon(1e-5));
+    CHECK(names_in(output) == std::vector<std::string>{"factor0.codes.npy", "factor0.scales.npy", "factor1.codes.npy",
+                                                       "factor1.scales.npy", "factor2.codes.npy", "factor2.scales.npy",
+                                                       "weights.npy"});
+  }
+}
+
+TEST_CASE("compress_layer --json prints one line with every promised key", "[compress_layer]") {
+  const Folder folder;
+  qaf::write_npy(folder / "in.npy", weights<float>({6, 5, 4}, qaf::StorageOrder::column_major));
+  const Run result = run((folder / "in.npy") + " --rank 4 --bits 4 --json --seed 3");
+  REQUIRE(result.exit_code == 0);
+  CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+  CHECK(result.out.front() == '{');
+  CHECK(result.out.substr(result.out.size() - 2) == "}\n");
+  const double error = json_number(result.out, "relative_error");
+  const double float_error = json_number(result.out, "float_relative_error");
+  CHECK(float_error > 0);
+  CHECK(float_error < error);
+  CHECK(error < 1);
+  CHECK(json_number(result.out, "seconds") >= 0);
+  CHECK(json_number(result.out, "iterations") >= 1);
+  CHECK(json_number(result.out, "seed") == 3);
+  CHECK(json_value(result.out, "status").size() > 4);
+}
+
+TEST_CASE("compress_layer gives the same answer for either storage order and the same seed", "[compress_layer]") {
+  const Folder folder;
+  qaf::write_npy(folder / "c.npy", weights<double>({6, 5, 3, 2}, qaf::StorageOrder::row_major));
+  qaf::write_npy(folder / "f.npy", weights<double>({6, 5, 3, 2}, qaf::StorageOrder::column_major));
+  const std::string options = " --rank 5 --bits 4 --json";
+  const std::string c = run((folder / "c.npy") + options).out;
+  CHECK(json_value(c, "relative_error") == json_value(run((folder / "f.npy") + options).out, "relative_error"));
+  CHECK(json_value(c, "relative_error") == json_value(run((folder / "c.npy") + options).out, "relative_error"));
+  CHECK(json_value(c, "relative_error") !=
+        json_value(run((folder / "c.npy") + options + " --seed 1").out, "relative_error"));
+}
+
+TEST_CASE("compress_layer without arguments prints a table of the bundled input, and no progress in a pipe",
+          "[compress_layer]") {
+  const Run result = run("");
+  REQUIRE(result.exit_code == 0);
+  for (const char* words : {"conv5", "float CP-ALS", "CP-ALS, then quantized", "quantization-aware"})
+    CHECK(result.out.find(words) != std::string::npos);
+  CHECK(result.out.find('\r') == std::string::npos);
+  CHECK(result.out.find('\033') == std::string::npos);
+}
+
+TEST_CASE("compress_layer refuses what it cannot do with one sentence and leaves no file", "[compress_layer]") {
+  const Folder folder;
+  const std::string good = folder / "in.npy";
+  qaf::write_npy(good, weights<float>({6, 5, 4}, qaf::StorageOrder::row_major));
+  qaf::write_npy(folder / "integers.npy", Eigen::MatrixXi::Ones(3, 4).eval());
+  qaf::write_npy(folder / "vector.npy", Eigen::VectorXf::Ones(3).eval());
+  qaf::write_npy(folder / "empty.npy", Eigen::MatrixXf(3, 0));
+  Eigen::MatrixXf broken = Eigen::MatrixXf::Ones(3, 4);
+  broken(1, 2) = std::numeric_limits<float>::quiet_NaN();
+  qaf::write_npy(folder / "nan.npy", broken);
+  broken(1, 2) = std::numeric_limits<float>::infinity();
+  qaf::write_npy(folder / "infinity.npy", broken);
+  fs::copy_file(good, folder / "short.npy");
+  fs::resize_file(folder / "short.npy", fs::file_size(good) - 1);
+  std::ofstream(folder / "file") << "in the way";
+
+  const std::string output = " --json --output " + (folder / "out");
+  struct Case {
+    std::string arguments, words;
+  };
+  const std::vector<Case> cases = {
+      {good + " --rank 0", "--rank must be a whole number from 1"},
+      {good + " --rank 2.5", "got '2.5'"},
+      {good + " --bits 1", "--bits must be a whole number from 2 to 16, got '1'"},
+      {good + " --bits 17", "got '17'"},
+      {good + " --method foo", "--method must be admm or als, got 'foo'"},
+      {good + " --granularity foo", "--granularity must be component, tensor or row, got 'foo'"},
+      {good + " --seed -1", "--seed must be"},
+      {good + " --colour", "unknown option '--colour'"},
+      {good + " --bits 4 --bits 4", "--bits is given twice"},
+      {good + " --rank", "--rank needs a value"},
+      {good + " " + good, "at most 1 file"},
+      {folder / "missing.npy", "cannot be opened"},
+      {folder / "short.npy", "is truncated"},
+      {folder / "file", "is not a .npy file"},
+      {folder / "integers.npy", "must be float32 or float64, got int32"},
+      {folder / "vector.npy", "at least 2 modes"},
+      {folder / "empty.npy", "at least 1 entry"},
+      {folder / "nan.npy", "must be finite, got nan"},
+      {folder / "infinity.npy", "must be finite, got inf"},
+  };
+  for (const Case& c : cases) {
+    INFO(c.arguments);
+    const Run result = run(c.arguments + output);
+    INFO(result.out);
+    CHECK(result.exit_code != 0);
+    CHECK(result.out.find("compress_layer: ") == 0);
+    CHECK(result.out.find(c.words) != std::string::npos);
+    CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+    CHECK((!fs::exists(folder / "out") || names_in(folder / "out").empty()));
+  }
+  for (const std::string& target : {folder / "file", std::string("/proc/qaf"), std::string("\"\"")}) {
+    INFO(target);
+    const Run result = run(good + " --rank 2 --output " + target);
+    CHECK(result.exit_code != 0);
+    CHECK(result.out.find("output") != std::string::npos);
+    CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+  }
+}
+
+TEST_CASE("compress_layer of zeros has error 0", "[compress_layer]") {
+  const Folder folder;
+  qaf::write_npy(folder / "zeros.npy", Eigen::MatrixXf::Zero(5, 4).eval());
+  const Run result = run((folder / "zeros.npy") + " --rank 2 --json");
+  REQUIRE(result.exit_code == 0);
+  CHECK(json_number(result.out, "relative_error") == 0);
+  CHECK(json_value(result.out, "status") == "\"converged\"");
+}
