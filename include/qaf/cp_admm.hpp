@@ -6,12 +6,12 @@
 #include <utility>
 #include <vector>
 
-#include <Eigen/Cholesky>
-
+#include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
-#include <qaf/detail/products.hpp>
+#include <qaf/detail/admm_state.hpp>
 #include <qaf/error.hpp>
+#include <qaf/fit_weights.hpp>
 #include <qaf/mttkrp.hpp>
 #include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
@@ -22,25 +22,56 @@
 
 namespace qaf {
 
+/// What the penalty of the method of multipliers is a multiple of.
+enum class PenaltyShape {
+  diagonal,  ///< of the diagonal of G: every component gets its own, the iterates do not depend on their scales
+  trace      ///< of tr(G) / R, the same for all components, as in the paper
+};
+
+/// How much work `cp_admm_options` plans.
+enum class Effort {
+  quick,    ///< a quarter of the sweeps of `normal`
+  normal,   ///< the defaults
+  thorough  ///< ten times the sweeps of `normal`
+};
+
 /// Settings of `cp_admm`.
 struct CpAdmmOptions {
-  /// Sweeps over all modes at the most, 1 or more.
-  Index max_iterations = 100;
+  /// Sweeps of the method of multipliers over all modes at the most, 1 or more.
+  Index max_iterations = 200;
 
-  /// Steps of the method of multipliers on one factor in one sweep at the most, 1 or more. They are
-  /// warm-started from the sweep before, so a few are enough.
-  Index max_inner_iterations = 5;
+  /// Steps on one factor in one sweep at the most, 1 or more. With a rising penalty one is best: they go on
+  /// from the sweep before.
+  Index max_inner_iterations = 1;
 
   /// Ends the steps on a factor once `|H - T|^2 / |H|^2` and `|H - H_previous|^2 / |U|^2` are both below
   /// this (H the decoded factor, T the real-valued one, U the scaled dual); 0 or more. Integer codes
   /// rarely get there.
   double inner_tolerance = 1e-8;
 
-  /// Ends where a sweep changes the relative error by no more than this; 0 or more.
-  double tolerance = 1e-6;
+  /// The penalty rho rises from the first to the last by the same factor every sweep; above 0. A small one
+  /// lets the factors move as if they were not quantized, a large one freezes the codes.
+  double first_penalty = 0.05;
+  double last_penalty = 1;
+  PenaltyShape penalty_shape = PenaltyShape::diagonal;
 
-  /// Ends where the best error has not fallen by more than `tolerance` in this many sweeps, 1 or more.
+  /// Goes on from `H + U` by this part of its last change, 0 to 1; 0 for the plain method.
+  double momentum = 0.6;
+
+  /// Reflects columns (their signs go to the weights) so that their largest entries lie where the
+  /// quantizer's range reaches further: in two's complement, below zero.
+  bool reflect = true;
+
+  /// Ends where a sweep changes the relative error by no more than this; 0 or more.
+  double tolerance = 1e-7;
+
+  /// With a constant penalty: ends where the best error has not fallen by more than `tolerance` in this
+  /// many sweeps, 1 or more.
   Index patience = 20;
+
+  /// Refines the result by `fit_weights` and `coordinate_descent`, neither of which can raise the error.
+  bool refine = true;
+  CoordinateDescentOptions descent = {};
 
   /// The float solver whose result is the start.
   CpAlsOptions start = extrapolated();
@@ -53,27 +84,64 @@ struct CpAdmmOptions {
   /// Told of every sweep; returns false to stop. (The sweeps of the start go to `start.on_iteration`.)
   IterationCallback on_iteration = {};
 
-  /// The settings of `cp_als`, with extrapolation.
+  /// Those of `cp_als`, with extrapolation and more patience: what the start gains, the codes gain.
   static CpAlsOptions extrapolated() {
     CpAlsOptions options;
     options.extrapolate = true;
+    options.max_iterations = 400;
+    options.tolerance = 1e-7;
     return options;
   }
 };
 
+/// The settings for an effort.
+inline CpAdmmOptions cp_admm_options(Effort effort) {
+  CpAdmmOptions options;
+  const auto scale = [](Index sweeps, Effort which) {
+    return which == Effort::quick ? sweeps / 4 : which == Effort::thorough ? sweeps * 10 : sweeps;
+  };
+  options.max_iterations = scale(options.max_iterations, effort);
+  options.start.max_iterations = scale(options.start.max_iterations, effort);
+  return options;
+}
+
+/// The settings of Cherniuk et al. 2023, as far as they are the solver's: plain CP-ALS as the start, a
+/// constant penalty `tr(G)/R`, many inner steps, nothing after them. (Theirs of the quantizer: one scale per
+/// tensor, the full range, `ScaleMethod::grid`.)
+inline CpAdmmOptions paper_options() {
+  CpAdmmOptions options;
+  options.start = {};
+  options.start_noise = 0;
+  options.max_iterations = 40;
+  options.max_inner_iterations = 30;
+  options.first_penalty = options.last_penalty = 1;
+  options.penalty_shape = PenaltyShape::trace;
+  options.momentum = 0;
+  options.reflect = false;
+  options.refine = false;
+  return options;
+}
+
 /// Throws `std::invalid_argument` that names the first field out of its range.
 inline void validate(const CpAdmmOptions& options) {
+  const auto in_range = [](const char* name, double value, double least, const char* range, double most) {
+    if (!(value >= least && value <= most && std::isfinite(value)))
+      detail::fail("CpAdmmOptions", name, " must be ", range, ", got ", value);
+  };
+  constexpr double any = std::numeric_limits<double>::max();
+  constexpr double positive = std::numeric_limits<double>::min();
   if (options.max_iterations < 1)
     detail::fail("CpAdmmOptions", "max_iterations must be at least 1, got ", options.max_iterations);
   if (options.max_inner_iterations < 1)
     detail::fail("CpAdmmOptions", "max_inner_iterations must be at least 1, got ", options.max_inner_iterations);
-  if (!(options.inner_tolerance >= 0 && std::isfinite(options.inner_tolerance)))
-    detail::fail("CpAdmmOptions", "inner_tolerance must be 0 or more and finite, got ", options.inner_tolerance);
-  if (!(options.tolerance >= 0 && std::isfinite(options.tolerance)))
-    detail::fail("CpAdmmOptions", "tolerance must be 0 or more and finite, got ", options.tolerance);
+  in_range("inner_tolerance", options.inner_tolerance, 0, "0 or more and finite", any);
+  in_range("first_penalty", options.first_penalty, positive, "above 0 and finite", any);
+  in_range("last_penalty", options.last_penalty, options.first_penalty, "first_penalty or more and finite", any);
+  in_range("momentum", options.momentum, 0, "from 0 to 1", 1);
+  in_range("tolerance", options.tolerance, 0, "0 or more and finite", any);
   if (options.patience < 1) detail::fail("CpAdmmOptions", "patience must be at least 1, got ", options.patience);
-  if (!(options.start_noise >= 0 && std::isfinite(options.start_noise)))
-    detail::fail("CpAdmmOptions", "start_noise must be 0 or more and finite, got ", options.start_noise);
+  in_range("start_noise", options.start_noise, 0, "0 or more and finite", any);
+  validate(options.descent);
   validate(options.start);
 }
 
@@ -91,42 +159,6 @@ struct CpAdmmResult {
 };
 
 namespace detail {
-
-/// The state of one factor in the method of multipliers.
-template <typename Scalar, typename Quantizer>
-struct AdmmFactor {
-  Matrix<Scalar> dual;                   // U, kept from sweep to sweep
-  QuantizedFactor<Quantizer> quantized;  // whose decoded value is H
-};
-
-/// The method of multipliers for one factor: minimizes `tr(A G A^T) - 2 tr(A F^T)` over the matrices
-/// that the quantizer can represent. `factor` is H, decoded, on entry and return. Returns false, and
-/// leaves the factor alone, where the numbers stop being finite.
-template <typename Scalar, typename Quantizer>
-bool admm_update(const Matrix<Scalar>& mttkrp, const Matrix<Scalar>& gram, const Quantizer& quantizer,
-                 const CpAdmmOptions& options, AdmmFactor<Scalar, Quantizer>& state, Matrix<Scalar>& factor) {
-  const Scalar rho = std::max(gram.trace() / static_cast<Scalar>(gram.rows()), std::numeric_limits<Scalar>::min());
-  Matrix<Scalar> damped = gram;
-  damped.diagonal().array() += rho;
-  // Well conditioned (at most R + 1), so the inverse is safe; a product with it is far faster than the
-  // two triangular solves, step after step.
-  Matrix<Scalar> inverse = Matrix<Scalar>::Identity(gram.rows(), gram.cols());
-  solve_on_the_right(Eigen::LLT<Matrix<Scalar>>(damped), inverse);
-  for (Index step = 0; step < options.max_inner_iterations; ++step) {
-    const Matrix<Scalar> target = product<Scalar>(mttkrp + rho * (factor + state.dual), inverse);  // T
-    if (!target.allFinite()) return false;
-    state.quantized = quantize<Scalar>(target - state.dual, quantizer);
-    const Matrix<Scalar> projected = decode<Scalar>(state.quantized);
-    state.dual += projected - target;
-    const double size = static_cast<double>(projected.squaredNorm());
-    const double primal = static_cast<double>((projected - target).squaredNorm());
-    const double change = static_cast<double>((projected - factor).squaredNorm());
-    factor = projected;
-    const double dual_size = static_cast<double>(state.dual.squaredNorm());
-    if (primal <= options.inner_tolerance * size && change <= options.inner_tolerance * dual_size) break;
-  }
-  return true;
-}
 
 /// kappa: what rounding all factors adds to the squared error of a model, in units of the sum of its
 /// squared weights (columns of norm 1, independent errors).
@@ -149,43 +181,39 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, do
   // As in `run_cp_als` the tensor is the one scaled to norm 1.
   start.weights /= static_cast<Scalar>(norm);
   balance(start);
-  std::vector<Matrix<Scalar>>& factors = start.factors;  // H, decoded from the first update on
-  std::vector<Matrix<Scalar>> grams;
-  std::vector<AdmmFactor<Scalar, Quantizer>> states;
+  AdmmState<Scalar, Quantizer> state(std::move(start.factors), quantizer, options);
   QuantizedCpModel<Scalar, Quantizer>& best = result.model;
-  best.weights = Vector<Scalar>::Constant(start.rank(), static_cast<Scalar>(norm));
-  for (const Matrix<Scalar>& factor : factors) {
-    grams.push_back(gram(factor));
-    best.factors.push_back(quantize(factor, quantizer));
-    states.push_back({Matrix<Scalar>::Zero(factor.rows(), factor.cols()), best.factors.back()});
-  }
-  double best_error = direct_relative_error(tensor, decode(best), norm);
+  best = state.quantized_model();
+  CpModel<Scalar> first = decode(best);
+  first.weights *= static_cast<Scalar>(norm);
+  double best_error = direct_relative_error(tensor, first, norm);
 
+  const double growth = std::pow(options.last_penalty / options.first_penalty,
+                                 1.0 / static_cast<double>(std::max<Index>(options.max_iterations - 1, 1)));
   double previous = std::numeric_limits<double>::infinity();
   double patience_error = best_error;
   Index patience_iteration = 0;
-  bool finite = true;
   while (result.iterations < options.max_iterations) {
     double error = 0;
+    bool finite = true;
     for (Index mode = 0; mode < tensor.order() && finite; ++mode) {
-      const std::size_t n = static_cast<std::size_t>(mode);
-      const Matrix<Scalar> f = unchecked_mttkrp(tensor, factors, mode) / static_cast<Scalar>(norm);
-      const Matrix<Scalar> g = gram_of_others(grams, mode);
-      finite = admm_update(f, g, quantizer, options, states[n], factors[n]);
-      grams[n] = gram(factors[n]);
-      error = fast_relative_error(1.0, f, factors[n], g);
+      const Matrix<Scalar> f = unchecked_mttkrp(tensor, state.values(), mode) / static_cast<Scalar>(norm);
+      const Matrix<Scalar> g = state.gram_of_others(mode);
+      finite = state.update(mode, f, g);
+      error = fast_relative_error(1.0, f, state.values()[static_cast<std::size_t>(mode)], g);
       finite = finite && std::isfinite(error);
       // In the first sweep the later factors are still real-valued.
       const bool all_quantized = result.iterations > 0 || mode + 1 == tensor.order();
       if (finite && all_quantized && error < best_error) {
         best_error = error;
-        for (std::size_t m = 0; m < states.size(); ++m) best.factors[m] = states[m].quantized;
+        best = state.quantized_model();
       }
     }
     if (!finite) {
       result.status = Status::not_finite;
       break;
     }
+    state.raise_penalty(growth);
     ++result.iterations;
     result.history.push_back(error);
     if (options.on_iteration && !options.on_iteration({result.iterations, options.max_iterations, error, best_error})) {
@@ -200,11 +228,17 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, do
     if (best_error < patience_error - options.tolerance) {
       patience_error = best_error;
       patience_iteration = result.iterations;
-    } else if (result.iterations - patience_iteration >= options.patience) {
+    } else if (growth == 1 && result.iterations - patience_iteration >= options.patience) {
       result.status = Status::stalled;
       break;
     }
   }
+  if (options.refine) {
+    unchecked_fit_weights(tensor, norm, decode(best).factors, best.weights);
+    unchecked_coordinate_descent(tensor, norm, best, options.descent);
+    unchecked_fit_weights(tensor, norm, decode(best).factors, best.weights);
+  }
+  best.weights *= static_cast<Scalar>(norm);
   result.relative_error = direct_relative_error(tensor, decode(best), norm);
   result.seconds = stopwatch.seconds();
   return result;
@@ -227,18 +261,19 @@ CpAdmmResult<Scalar, Quantizer> cp_admm_from(const TensorView<Scalar>& tensor, d
 
 /// Fits a CP model whose factors are a quantizer's codes, so that the error of the *quantized* model is
 /// small: alternating optimization with the method of multipliers (AO-ADMM; Huang, Sidiropoulos and
-/// Liavas 2016), as Cherniuk et al. 2023 use it. Mode after mode, with F the MTTKRP, G the Hadamard
-/// product of the other Gram matrices and rho = tr(G) / R, it repeats
-/// `T = (F + rho (H + U)) (G + rho I)^-1`, `H = decode(encode(T - U))`, `U += H - T`.
+/// Liavas 2016), which Cherniuk et al. 2023 use for this. Mode after mode, with F the MTTKRP, G the Hadamard
+/// product of the other Gram matrices and a penalty D that rises from sweep to sweep, it goes on by
+/// `T = (F + (H + U) D) (G + D)^-1`, `H = decode(encode(T - U))`, `U += H - T`. It starts from `cp_als` with
+/// `options.start`, kept from large weights by the noise measured from the quantizer, and ends with
+/// `fit_weights` and `coordinate_descent`. docs/design.md tells what each step gains.
 ///
 /// `tensor`: anything `tensor_view` takes, of float or double; not changed. `quantizer`: see
-/// `IdentityQuantizer`; it is refitted in every step. It starts from `cp_als` with `options.start`, kept
-/// from large weights by the noise measured from the quantizer (`options.start_noise`).
+/// `IdentityQuantizer`; it is refitted in every step.
 /// Returns a `CpAdmmResult<Scalar, Quantizer>`, whose model is the best one seen: never worse than the
-/// quantized start. A tensor of zeros gives a model with weights 0 and error 0.
+/// quantized start. Its weights may be negative. A tensor of zeros gives weights 0 and error 0.
 /// Errors: rank below 1, an option or a field of the quantizer out of range, NaN or infinity in the
 /// tensor. A type that is no quantizer does not compile, with a sentence that says what is missing.
-/// Cost of a sweep: `2 N prod(I) R` flops for the N MTTKRPs, and a mode `R^3 / 3` plus, for every inner
+/// Cost of a sweep: `2 N prod(I) R` flops for the N MTTKRPs, and a mode `4 R^3 / 3` plus, for every inner
 /// step, `2 I_n R^2` and one fit of the quantizer.
 template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorScalar<Tensor>>
 auto cp_admm(const Tensor& tensor, Index rank, const Quantizer& quantizer, const CpAdmmOptions& options = {}) {
@@ -265,7 +300,7 @@ template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorS
 auto cp_admm(const Tensor& tensor, const CpModel<Scalar>& start, const Quantizer& quantizer,
              const CpAdmmOptions& options = {}) {
   if constexpr (detail::check_quantizer<Quantizer, Scalar>()) {
-    const TensorView<Scalar> view = detail::floating_point_view(tensor);
+    const auto view = detail::floating_point_view<Scalar>(tensor);
     validate(options);
     detail::validate_quantizer(quantizer);
     detail::check_start("cp_admm", view, start);

@@ -150,7 +150,7 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
   balance(model);
   CpModel<Scalar> previous = model;
   AlsObjective reached{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
-  Index momentum = 0;  // sweeps since the last restart
+  Index momentum = 0;                                                         // sweeps since the last restart
   constexpr double rounding = 16.0 * std::numeric_limits<Scalar>::epsilon();  // of the penalized error
   while (result.iterations < options.max_iterations) {
     CpModel<Scalar> next = model;
@@ -232,7 +232,7 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions&
 /// Errors: also a model of another size, or with NaN or infinity.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, const CpAlsOptions& options = {}) {
-  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  const auto view = detail::floating_point_view<Scalar>(tensor);
   validate(options);
   detail::check_start("cp_als", view, start);
   const double norm = detail::frobenius_norm("cp_als", view);

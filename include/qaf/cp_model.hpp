@@ -107,7 +107,7 @@ double direct_relative_error(const TensorView<Scalar>& tensor, const CpModel<Sca
 template <typename Scalar, typename Tensor>
 void reconstruct_into(const CpModel<Scalar>& model, Tensor&& tensor) {
   const std::vector<Index> dimensions = detail::model_dimensions("reconstruct_into", model);
-  const TensorView<Scalar> view = tensor_view(tensor);
+  const auto view = detail::floating_point_view<Scalar>(tensor);
   if (view.dimensions() != dimensions)
     detail::fail("reconstruct_into", "the tensor must be ", detail::shape_text(dimensions), ", got ",
                  detail::shape_text(view.dimensions()));
@@ -131,7 +131,7 @@ DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder stora
 /// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 double relative_error(const Tensor& tensor, const CpModel<Scalar>& model) {
-  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  const auto view = detail::floating_point_view<Scalar>(tensor);
   if (detail::model_dimensions("relative_error", model) != view.dimensions())
     detail::fail("relative_error", "the model must be of a tensor ", detail::shape_text(view.dimensions()), ", got ",
                  detail::shape_text(detail::model_dimensions("relative_error", model)));
@@ -165,13 +165,23 @@ namespace detail {
 
 /// Divides every column of `factor` by its Euclidean norm and returns the norms; a zero column stays.
 template <typename Scalar>
-Vector<Scalar> normalize_columns(Matrix<Scalar>& factor) {
-  Vector<Scalar> norms(factor.cols());
+Vector<double> normalize_columns(Matrix<Scalar>& factor) {
+  Vector<double> norms(factor.cols());
   for (Index r = 0; r < factor.cols(); ++r) {
-    norms[r] = factor.col(r).stableNorm();
-    if (norms[r] > 0) factor.col(r) /= norms[r];
+    const Scalar norm = factor.col(r).stableNorm();
+    if (norm > 0) factor.col(r) /= norm;
+    norms[r] = static_cast<double>(norm);
   }
   return norms;
+}
+
+/// Gives all columns norm 1 and returns the weights, in double: the product of a component's norms may
+/// leave the scalar's range on the way.
+template <typename Scalar>
+Vector<double> normalize_factors(CpModel<Scalar>& model) {
+  Vector<double> weights = model.weights.template cast<double>();
+  for (Matrix<Scalar>& factor : model.factors) weights.array() *= normalize_columns(factor).array();
+  return weights;
 }
 
 }  // namespace detail
@@ -181,7 +191,7 @@ Vector<Scalar> normalize_columns(Matrix<Scalar>& factor) {
 template <typename Scalar>
 void normalize(CpModel<Scalar>& model) {
   detail::model_dimensions("normalize", model);
-  for (Matrix<Scalar>& factor : model.factors) model.weights.array() *= detail::normalize_columns(factor).array();
+  model.weights = detail::normalize_factors(model).template cast<Scalar>();
   for (Index r = 0; r < model.rank(); ++r) {
     if (model.weights[r] == 0) {
       for (Matrix<Scalar>& factor : model.factors) factor.col(r).setZero();
@@ -209,10 +219,10 @@ void normalize(CpModel<Scalar>& model) {
 template <typename Scalar>
 void balance(CpModel<Scalar>& model) {
   detail::model_dimensions("balance", model);
-  for (Matrix<Scalar>& factor : model.factors) model.weights.array() *= detail::normalize_columns(factor).array();
+  const Vector<double> weights = detail::normalize_factors(model);
   const double root = 1.0 / static_cast<double>(model.factors.size());
   for (Index r = 0; r < model.rank(); ++r) {
-    const double weight = static_cast<double>(model.weights[r]);
+    const double weight = weights[r];
     const Scalar norm = static_cast<Scalar>(std::pow(std::abs(weight), root));
     for (Matrix<Scalar>& factor : model.factors) factor.col(r) *= norm;
     if (weight < 0) model.factors.front().col(r) *= Scalar(-1);

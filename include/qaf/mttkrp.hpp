@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <qaf/detail/khatri_rao.hpp>
@@ -116,7 +117,7 @@ void check_factors(const char* function, const TensorView<Scalar>& tensor, const
 /// a copy; temporary memory of a few blocks of 2^19 scalars, or of one `I_n x R` matrix if that is more.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 Matrix<Scalar> mttkrp(const Tensor& tensor, const std::vector<Matrix<Scalar>>& factors, Index mode) {
-  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  const auto view = detail::floating_point_view<Scalar>(tensor);
   detail::check_factors("mttkrp", view, factors);
   if (mode < 0 || mode >= view.order())
     detail::fail("mttkrp", "mode must be from 0 to ", view.order() - 1, ", got ", mode);

@@ -5,11 +5,13 @@
 
 #include <unsupported/Eigen/CXX11/Tensor>
 
+#include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_admm.hpp>
 #include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
 #include <qaf/dense_tensor.hpp>
 #include <qaf/error.hpp>
+#include <qaf/fit_weights.hpp>
 #include <qaf/initialize.hpp>
 #include <qaf/mttkrp.hpp>
 #include <qaf/quantization_noise.hpp>

@@ -22,7 +22,13 @@ namespace qaf {
 /// parameters in some steps and keep them in others, and whoever runs the codes only decodes. What the
 /// solvers count on: `decode(encode(x, p), p)` is, entry by entry, a representable value nearest to `x`.
 ///
-/// Optional: `validate()`, which throws where a field is out of range; solvers call it before any work.
+/// Optional, and an error where one is named but cannot be called like this:
+///
+/// * `validate()` throws where a field is out of range; solvers call it before any work.
+/// * `column_parameters(parameters, r) -> Parameters`, what encodes and decodes column r as a matrix of its
+///   own: `coordinate_descent` then need not encode a whole factor to change one column.
+/// * `set_column_parameters(parameters, r, column) -> bool` makes `column`, fitted to column r alone, that
+///   column's parameters, or returns false where columns share theirs: `coordinate_descent` then refits.
 struct IdentityQuantizer {
   using Code = double;
   struct Parameters {};
@@ -57,6 +63,16 @@ using DecodeResult = decltype(std::declval<const Q&>().decode(std::declval<const
 template <typename Q>
 using NamesValidate = decltype(&Q::validate);
 template <typename Q>
+using NamesColumnParameters = decltype(&Q::column_parameters);
+template <typename Q>
+using NamesSetColumnParameters = decltype(&Q::set_column_parameters);
+template <typename Q>
+using ColumnParametersResult = decltype(typename Q::Parameters(
+    std::declval<const Q&>().column_parameters(std::declval<const typename Q::Parameters&>(), Index{0})));
+template <typename Q>
+using SetColumnParametersResult = decltype(bool(std::declval<const Q&>().set_column_parameters(
+    std::declval<typename Q::Parameters&>(), Index{0}, std::declval<const typename Q::Parameters&>())));
+template <typename Q>
 using ValidateResult = decltype(std::declval<const Q&>().validate());
 
 template <typename AlwaysVoid, template <typename...> class Operation, typename... Arguments>
@@ -74,6 +90,14 @@ template <typename R, typename T>
 struct IsMatrixOf<R, T, std::void_t<typename std::decay_t<R>::Scalar>>
     : std::bool_constant<std::is_base_of_v<Eigen::EigenBase<std::decay_t<R>>, std::decay_t<R>> &&
                          std::is_convertible_v<typename std::decay_t<R>::Scalar, T>> {};
+
+/// Converts to a matrix of `T` and to nothing else.
+template <typename T>
+struct ConvertsTo {
+  operator const Matrix<T>&() const;
+};
+template <typename Q, typename T>
+using FitOfMatrixOnly = decltype(std::declval<const Q&>().fit(std::declval<const ConvertsTo<T>&>()));
 
 /// Fails to compile with one sentence about the first member of the contract that `Q` breaks, and
 /// returns whether there was none, so that nothing else is instantiated for a broken quantizer.
@@ -97,7 +121,11 @@ constexpr bool check_quantizer() {
     static_assert(is_copyable,
                   "qaf: a quantizer must be copyable, and its Parameters copyable and default "
                   "constructible");
-    constexpr bool has_fit = is_detected<FitResult, Q, Scalar>;
+    // A fit for the other scalar type seems callable, since Eigen's constructors take any matrix.
+    using Other = std::conditional_t<std::is_same_v<Scalar, float>, double, float>;
+    constexpr bool is_of_other_scalar =
+        is_detected<FitOfMatrixOnly, Q, Other> && !is_detected<FitOfMatrixOnly, Q, Scalar>;
+    constexpr bool has_fit = is_detected<FitResult, Q, Scalar> && !is_of_other_scalar;
     static_assert(has_fit,
                   "qaf: a quantizer needs a member fit(matrix) const that takes a qaf::Matrix of the "
                   "tensor's scalar type");
@@ -113,6 +141,17 @@ constexpr bool check_quantizer() {
     static_assert(validate_is_callable,
                   "qaf: the optional member validate() of a quantizer must be const and take "
                   "no arguments");
+    constexpr bool column_is_callable =
+        !is_detected<NamesColumnParameters, Q> || is_detected<ColumnParametersResult, Q>;
+    static_assert(column_is_callable,
+                  "qaf: the optional member column_parameters(parameters, r) of a quantizer must be "
+                  "const, take its Parameters and a qaf::Index, and return its Parameters");
+    constexpr bool set_column_is_callable =
+        !is_detected<NamesSetColumnParameters, Q> || is_detected<SetColumnParametersResult, Q>;
+    static_assert(set_column_is_callable,
+                  "qaf: the optional member set_column_parameters(parameters, r, column) of a "
+                  "quantizer must be const, take its Parameters by reference, a qaf::Index and "
+                  "its Parameters, and return bool");
     if constexpr (has_fit && has_encode && has_decode) {
       constexpr bool fit_returns = std::is_convertible_v<FitResult<Q, Scalar>, typename Q::Parameters>;
       static_assert(fit_returns, "qaf: fit(matrix) of a quantizer must return its Parameters");
@@ -124,7 +163,8 @@ constexpr bool check_quantizer() {
       static_assert(decode_returns,
                     "qaf: decode(codes, parameters) of a quantizer must return an Eigen matrix of real "
                     "numbers");
-      return code_is_number && is_copyable && validate_is_callable && fit_returns && encode_returns && decode_returns;
+      return code_is_number && is_copyable && validate_is_callable && column_is_callable && set_column_is_callable &&
+             fit_returns && encode_returns && decode_returns;
     }
   }
   return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -66,9 +67,10 @@ struct IsEigenTensor : std::false_type {};
 // Eigen's Tensor, TensorMap and TensorFixedSize are told by their members, so that this header
 // needs no more than Eigen/Core; expressions of tensors have no data() and stay outside.
 template <typename T>
-struct IsEigenTensor<T, std::void_t<typename T::Scalar, decltype(T::NumDimensions), decltype(T::Layout),
-                                    decltype(std::declval<const T&>().data()),
-                                    decltype(std::declval<const T&>().dimensions())>> : std::true_type {};
+struct IsEigenTensor<
+    T, std::void_t<typename T::Scalar, decltype(T::NumDimensions), decltype(T::Layout),
+                   decltype(std::declval<const T&>().data()), decltype(std::declval<const T&>().dimensions())>>
+    : std::true_type {};
 
 template <typename T>
 struct IsEigenMatrix : std::is_base_of<Eigen::EigenBase<T>, T> {};
@@ -150,17 +152,20 @@ namespace detail {
 template <typename Tensor>
 using TensorScalar = typename decltype(tensor_view(std::declval<const Tensor&>()))::Scalar;
 
-/// The view `function` works on, its scalar type checked at compile time.
-template <typename Tensor>
+/// The view that a function works on, its scalar type checked at compile time: float or double, and
+/// that of the model or factors where they come along.
+template <typename Expected = void, typename Tensor>
 auto floating_point_view(const Tensor& tensor) {
   using Scalar = TensorScalar<Tensor>;
   static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, double>,
                 "qaf: the entries of a tensor must be float or double");
+  static_assert(std::is_void_v<Expected> || std::is_same_v<Scalar, Expected>,
+                "qaf: a tensor and its model or factors must have the same scalar type");
   return tensor_view(tensor);
 }
 
 /// `|X|_F`, without overflow or underflow on the way. Errors, in the name of `function`: NaN or
-/// infinity among the entries, with the position of the first.
+/// infinity among the entries, with the position of the first; a norm that `Scalar` cannot hold.
 template <typename Scalar>
 double frobenius_norm(const char* function, const TensorView<Scalar>& tensor) {
   using Entries = Eigen::Map<const Eigen::Array<Scalar, Eigen::Dynamic, 1>>;
@@ -184,7 +189,10 @@ double frobenius_norm(const char* function, const TensorView<Scalar>& tensor) {
   double sum = 0;
   for_each_block(
       [&](Index, const Entries& entries) { sum += (entries.template cast<double>() / largest).square().sum(); });
-  return largest * std::sqrt(sum);
+  const double norm = largest * std::sqrt(sum);
+  if (!(norm <= static_cast<double>(std::numeric_limits<Scalar>::max())))
+    fail(function, "the norm of the tensor must be within the range of its scalar type, got ", norm);
+  return norm;
 }
 
 }  // namespace detail

@@ -2,13 +2,14 @@
 //
 //   quantized_error_benchmark [WEIGHTS.npy ...]     (default: the bundled network's 3x3 convolutions)
 //
-// Environment: QAF_BITS (default 4), QAF_SEEDS (default 3). The columns:
+// Environment: QAF_BITS (default 4), QAF_SEEDS (default 3), QAF_EFFORT (0 quick, 1 normal, 2 thorough;
+// default 1). The columns:
 //
 //   float      CP-ALS, 100 sweeps from a random start
 //   ALS, PTQ   those factors, balanced, quantized with one scale per tensor
 //   paper      the AO-ADMM of Cherniuk et al. 2023 from those factors: one scale per tensor, full code
 //              range, the best of 200 scales, rho = tr(G)/R, 40 sweeps of at most 30 inner steps
-//   default    cp_admm as it comes, one scale per component
+//   qaf        cp_admm with the settings of that effort, one scale per component
 //
 // Errors are means over the seeds; seconds are sums over the seeds divided by their number.
 
@@ -17,6 +18,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -53,7 +55,8 @@ struct Figures {
   }
 };
 
-Figures measure(const qaf::DenseTensor<float>& tensor, qaf::Index rank, int bits, std::uint64_t seed) {
+Figures measure(const qaf::DenseTensor<float>& tensor, qaf::Index rank, int bits, std::uint64_t seed,
+                qaf::Effort effort) {
   Figures figures;
   qaf::CpAlsOptions als_options;
   als_options.max_iterations = 100;
@@ -65,19 +68,19 @@ Figures measure(const qaf::DenseTensor<float>& tensor, qaf::Index rank, int bits
   qaf::UniformQuantizer quantizer;
   quantizer.bits = bits;
   quantizer.granularity = qaf::Granularity::tensor;
+  quantizer.scale_method = qaf::ScaleMethod::grid;
   figures.afterwards = relative_error(tensor, quantize(als.model, quantizer));
 
-  qaf::CpAdmmOptions paper_options;
-  paper_options.max_iterations = 40;
-  paper_options.max_inner_iterations = 30;
+  qaf::CpAdmmOptions paper_options = qaf::paper_options();
   paper_options.tolerance = 0;
   paper_options.patience = paper_options.max_iterations;
   const auto paper = cp_admm(tensor, als.model, quantizer, paper_options);
   figures.paper = paper.relative_error;
   figures.paper_seconds = als.seconds + paper.seconds;
 
-  quantizer.granularity = qaf::Granularity::component;
-  qaf::CpAdmmOptions options;
+  quantizer = qaf::UniformQuantizer();
+  quantizer.bits = bits;
+  qaf::CpAdmmOptions options = qaf::cp_admm_options(effort);
   options.start.seed = seed;
   const auto ours = cp_admm(tensor, rank, quantizer, options);
   figures.ours = ours.relative_error;
@@ -100,15 +103,19 @@ int main(int argc, char** argv) {
         files.push_back(std::string(QAF_EXAMPLE_DATA "/network/") + layer + ".weight.npy");
     const int bits = environment_number("QAF_BITS", 4);
     const int seeds = environment_number("QAF_SEEDS", 3);
+    const qaf::Effort efforts[] = {qaf::Effort::quick, qaf::Effort::normal, qaf::Effort::thorough};
+    const int effort = environment_number("QAF_EFFORT", 1);
+    if (bits < 2 || bits > 8 || seeds < 1 || effort < 0 || effort > 2)
+      throw std::invalid_argument("QAF_BITS must be 2 to 8, QAF_SEEDS 1 or more, QAF_EFFORT 0 to 2");
 
-    Table table({"layer", "rank", "float", "ALS, PTQ", "paper", "default", "paper (s)", "default (s)"});
+    Table table({"layer", "rank", "float", "ALS, PTQ", "paper", "qaf", "paper (s)", "qaf (s)"});
     Figures sum;
     for (const std::string& file : files) {
       const auto tensor = as_factored_tensor(qaf::read_npy<float>(file));
       const qaf::Index rank = rank_for_reduction(tensor.dimensions(), 2);
       Figures layer;
       for (int seed = 0; seed < seeds; ++seed)
-        layer.add(measure(tensor, rank, bits, static_cast<std::uint64_t>(seed)), 1.0 / seeds);
+        layer.add(measure(tensor, rank, bits, static_cast<std::uint64_t>(seed), efforts[effort]), 1.0 / seeds);
       table.add(layer.row(std::filesystem::path(file).filename().string(), std::to_string(rank)));
       sum.add(layer, 1);
     }

@@ -1,4 +1,4 @@
-// expects: YOU_MIXED_DIFFERENT_NUMERIC_TYPES
+// expects: qaf: a quantizer needs a member fit(matrix) const that takes a qaf::Matrix of the tensor's scalar type
 #include <qaf/cp_admm.hpp>
 
 #include "good_quantizer.hpp"

@@ -88,7 +88,7 @@ void check_result(const Tensor& tensor, const qaf::CpAdmmResult<Scalar, qaf::Bas
     CHECK(result.model.factors[n].quantizer.bits == quantizer.bits);
   }
   const double error = error_of_codes(tensor, result.model);
-  CHECK(result.relative_error == Approx(error).epsilon(10 * Tolerance<Scalar>::product));
+  CHECK(result.relative_error == Approx(error).epsilon(10 * Tolerance<Scalar>::product).margin(1e-11));
   CHECK(qaf::relative_error(tensor, result.model) == result.relative_error);
   CHECK(result.history.size() == static_cast<std::size_t>(result.iterations));
   // The best iterate seen, and no worse than the start after quantization.
@@ -255,7 +255,9 @@ TEST_CASE("ADMM stops where the error no longer changes", "[cp_admm]") {
 
 TEST_CASE("ADMM stops where the best error has not fallen for long", "[cp_admm]") {
   const auto tensor = support::random_tensor<double>({8, 7, 6}, StorageOrder::column_major);
-  CpAdmmOptions options;
+  CpAdmmOptions options = qaf::paper_options();
+  options.max_inner_iterations = 1;
+  options.first_penalty = options.last_penalty = 0.1;  // too small for the codes to settle
   options.max_iterations = 1000;
   options.tolerance = 0;
   options.patience = 5;
@@ -292,6 +294,7 @@ TEST_CASE("ADMM tells its callbacks of every sweep and stops where that says so"
   std::vector<qaf::Progress> seen;
   Index start_sweeps = 0;
   CpAdmmOptions options = sweeps(50);
+  options.refine = false;
   options.start.on_iteration = [&](const qaf::Progress&) {
     CHECK(seen.empty());
     return ++start_sweeps < 4;
@@ -402,6 +405,60 @@ TEMPLATE_TEST_CASE("ADMM works for more components than any mode has entries", "
   check_result(thin, qaf::cp_admm(thin, 2, quantizer, sweeps(10)), quantizer, 2);
 }
 
+TEST_CASE("The default beats the paper's settings, and more effort is better still", "[cp_admm]") {
+  double paper = 0, quick = 0, normal = 0, thorough = 0;
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    const auto tensor = support::low_rank_tensor<float>({12, 10, 9}, 14, 0.3, seed, StorageOrder::column_major);
+    const auto error = [&](CpAdmmOptions options, Granularity granularity) {
+      options.start.seed = seed;
+      return qaf::cp_admm(tensor, 12, with_bits(3, granularity), options).relative_error;
+    };
+    paper += error(qaf::paper_options(), Granularity::tensor);
+    quick += error(qaf::cp_admm_options(qaf::Effort::quick), Granularity::tensor);
+    normal += error(qaf::cp_admm_options(qaf::Effort::normal), Granularity::tensor);
+    thorough += error(qaf::cp_admm_options(qaf::Effort::thorough), Granularity::tensor);
+  }
+  CHECK(quick < 0.95 * paper);
+  CHECK(normal < quick);
+  CHECK(thorough < normal);
+}
+
+TEST_CASE("Reflecting columns pays where the range reaches further on one side, and changes nothing else",
+          "[cp_admm]") {
+  double reflected = 0, plain = 0;
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+    const auto tensor = support::low_rank_tensor<float>({12, 10, 9}, 14, 0.3, seed, StorageOrder::column_major);
+    CpAdmmOptions options = sweeps(60, seed);
+    options.refine = false;
+    const auto with_reflection = qaf::cp_admm(tensor, 12, with_bits(2), options);
+    check_result(tensor, with_reflection, with_bits(2), 12);
+    CHECK((with_reflection.model.weights.array().abs() == with_reflection.model.weights.cwiseAbs().maxCoeff()).all());
+    reflected += with_reflection.relative_error;
+    options.reflect = false;
+    const auto without = qaf::cp_admm(tensor, 12, with_bits(2), options);
+    CHECK((without.model.weights.array() > 0).all());
+    plain += without.relative_error;
+    // The narrow range is symmetric: nothing to gain, and nothing is done.
+    auto narrow = with_bits(2);
+    narrow.range = qaf::CodeRange::narrow;
+    const auto symmetric = qaf::cp_admm(tensor, 12, narrow, options);
+    options.reflect = true;
+    CHECK(same_bits(symmetric.model, qaf::cp_admm(tensor, 12, narrow, options).model));
+  }
+  CHECK(reflected < 0.98 * plain);
+}
+
+TEST_CASE("Refinement only lowers the error", "[cp_admm]") {
+  for (const Granularity granularity : granularities) {
+    CAPTURE(qaf::to_string(granularity));
+    const auto tensor = support::low_rank_tensor<float>({12, 10, 9}, 14, 0.3, 1, StorageOrder::column_major);
+    CpAdmmOptions options = sweeps(20);
+    const double refined = qaf::cp_admm(tensor, 12, with_bits(3, granularity), options).relative_error;
+    options.refine = false;
+    CHECK(refined < qaf::cp_admm(tensor, 12, with_bits(3, granularity), options).relative_error);
+  }
+}
+
 TEMPLATE_TEST_CASE("ADMM refuses what it cannot use before any work", "[cp_admm]", float, double) {
   DenseTensor<TestType> tensor = support::random_tensor<TestType>({4, 3, 2}, StorageOrder::column_major);
   const CpModel<TestType> start = support::random_model<TestType>({4, 3, 2}, 2);
@@ -441,6 +498,13 @@ TEMPLATE_TEST_CASE("ADMM refuses what it cannot use before any work", "[cp_admm]
        "qaf::CpAdmmOptions: start_noise must be 0 or more and finite, got -1"},
       {with([&](auto& o) { o.start_noise = nan; }),
        "qaf::CpAdmmOptions: start_noise must be 0 or more and finite, got nan"},
+      {with([](auto& o) { o.first_penalty = 0; }),
+       "qaf::CpAdmmOptions: first_penalty must be above 0 and finite, got 0"},
+      {with([](auto& o) { o.last_penalty = 0.01; }),
+       "qaf::CpAdmmOptions: last_penalty must be first_penalty or more and finite, got 0.01"},
+      {with([](auto& o) { o.momentum = 1.5; }), "qaf::CpAdmmOptions: momentum must be from 0 to 1, got 1.5"},
+      {with([](auto& o) { o.descent.max_iterations = 0; }),
+       "qaf::CoordinateDescentOptions: max_iterations must be at least 1, got 0"},
       {with([](auto& o) { o.patience = 0; }), "qaf::CpAdmmOptions: patience must be at least 1, got 0"},
       {with([](auto& o) { o.start.max_iterations = 0; }),
        "qaf::CpAlsOptions: max_iterations must be at least 1, got 0"},

@@ -29,7 +29,7 @@ using qaf::UniformQuantizer16;
 
 const std::vector<Granularity> granularities = {Granularity::tensor, Granularity::component, Granularity::row};
 const std::vector<CodeRange> ranges = {CodeRange::full, CodeRange::narrow};
-const std::vector<ScaleMethod> methods = {ScaleMethod::maximum, ScaleMethod::least_squares};
+const std::vector<ScaleMethod> methods = {ScaleMethod::maximum, ScaleMethod::grid, ScaleMethod::least_squares};
 
 template <typename Quantizer>
 Quantizer quantizer(int bits, Granularity granularity, CodeRange range, ScaleMethod method) {
@@ -226,9 +226,9 @@ TEMPLATE_TEST_CASE("A group of zeros has scale 1 and codes 0", "[uniform_quantiz
   });
 }
 
-TEMPLATE_TEST_CASE("Least squares finds the best of its 200 scales", "[uniform_quantizer]", float, double) {
+TEMPLATE_TEST_CASE("The grid finds the best of its 200 scales", "[uniform_quantizer]", float, double) {
   const auto check = [&](const auto& q) {
-    if (q.scale_method != ScaleMethod::least_squares || q.granularity != Granularity::component) return;
+    if (q.scale_method != ScaleMethod::grid || q.granularity != Granularity::component) return;
     CAPTURE(q.bits, static_cast<int>(q.range));
     const Matrix<TestType> matrix = random_matrix<TestType>(30, 3, 5);
     const UniformParameters fitted = q.fit(matrix);
@@ -261,8 +261,56 @@ TEMPLATE_TEST_CASE("Least squares finds the best of its 200 scales", "[uniform_q
   for_each_quantizer<UniformQuantizer16>(check);
 }
 
-TEST_CASE("Least squares takes the first of equal scales, and is far better than the maximum at 2 bits",
-          "[uniform_quantizer]") {
+TEMPLATE_TEST_CASE("Least squares is as good as the grid of 200 scales", "[uniform_quantizer]", float, double) {
+  for (const Index rows : {9, 64, 300}) {
+    const Matrix<TestType> matrix = random_matrix<TestType>(rows, 100, 5);
+    for (const CodeRange range : {CodeRange::full, CodeRange::narrow}) {
+      for (const int bits : {2, 3, 4, 6}) {
+        CAPTURE(rows, bits, static_cast<int>(range));
+        const auto error = [&](ScaleMethod method) {
+          const auto q = quantizer<UniformQuantizer>(bits, Granularity::component, range, method);
+          return (q.decode(q.encode(matrix, q.fit(matrix)), q.fit(matrix)).template cast<TestType>() - matrix)
+              .squaredNorm();
+        };
+        CHECK(error(ScaleMethod::least_squares) <= TestType(bits <= 4 ? 1.02 : 1.1) * error(ScaleMethod::grid));
+      }
+    }
+  }
+}
+
+TEST_CASE("The parameters of a column encode and decode it alone", "[uniform_quantizer]") {
+  const Matrix<float> matrix = random_matrix<float>(6, 4, 3);
+  for (const Granularity granularity : {Granularity::tensor, Granularity::component, Granularity::row}) {
+    CAPTURE(qaf::to_string(granularity));
+    const auto q = quantizer<UniformQuantizer>(4, granularity, CodeRange::full, ScaleMethod::grid);
+    UniformParameters parameters = q.fit(matrix);
+    const Matrix<std::int8_t> codes = q.encode(matrix, parameters);
+    for (Index r = 0; r < 4; ++r) {
+      const UniformParameters own = q.column_parameters(parameters, r);
+      CHECK(q.encode(matrix.col(r), own) == codes.col(r));
+      CHECK(q.decode(codes.col(r), own) == q.decode(codes, parameters).col(r));
+    }
+    const UniformParameters before = parameters;
+    UniformParameters other;
+    other.scales = qaf::Vector<float>::Constant(1, 0.5F);
+    const bool has_own = q.set_column_parameters(parameters, 2, other);
+    CHECK(has_own == (granularity == Granularity::component));
+    CHECK((parameters == before) == !has_own);
+    if (has_own) CHECK(q.column_parameters(parameters, 2) == other);
+  }
+}
+
+TEST_CASE("The largest floats keep finite decoded values", "[uniform_quantizer]") {
+  Matrix<float> matrix(2, 1);
+  matrix << 3.4e38F, -3.4e38F;
+  for_each_quantizer<UniformQuantizer>([&](const UniformQuantizer& q) {
+    CAPTURE(q.bits, qaf::to_string(q.granularity), static_cast<int>(q.range), static_cast<int>(q.scale_method));
+    const UniformParameters parameters = q.fit(matrix);
+    CHECK(q.decode(q.encode(matrix, parameters), parameters).allFinite());
+  });
+}
+
+TEST_CASE("Least squares is far better than the maximum at 2 bits", "[uniform_quantizer]") {
   const Matrix<double> matrix = random_matrix<double>(1000, 1, 7);
   auto q = quantizer<UniformQuantizer>(2, Granularity::tensor, CodeRange::full, ScaleMethod::least_squares);
   const qaf::Vector<double> values = matrix.col(0);
@@ -366,15 +414,15 @@ TEST_CASE("Scales that do not fit are refused", "[uniform_quantizer]") {
 
   const UniformParameters three{qaf::Vector<float>::Ones(3)};
   CHECK_ERROR(q.encode(matrix, three),
-              "qaf::UniformQuantizer::encode: expected 2 scales for a 3 x 2 matrix with one a component, got 3");
+              "qaf::UniformQuantizer::encode: a 3 x 2 matrix with granularity component has 2 scales, got 3");
   CHECK_ERROR(q.decode(codes, three),
-              "qaf::UniformQuantizer::decode: expected 2 scales for a 3 x 2 matrix with one a component, got 3");
+              "qaf::UniformQuantizer::decode: a 3 x 2 matrix with granularity component has 2 scales, got 3");
   q.granularity = Granularity::row;
   CHECK_ERROR(q.encode(matrix, parameters),
-              "qaf::UniformQuantizer::encode: expected 3 scales for a 3 x 2 matrix with one a row, got 2");
+              "qaf::UniformQuantizer::encode: a 3 x 2 matrix with granularity row has 3 scales, got 2");
   q.granularity = Granularity::tensor;
   CHECK_ERROR(q.decode(codes, parameters),
-              "qaf::UniformQuantizer::decode: expected 1 scales for a 3 x 2 matrix with one a tensor, got 2");
+              "qaf::UniformQuantizer::decode: a 3 x 2 matrix with granularity tensor has 1 scales, got 2");
 
   q.granularity = Granularity::component;
   for (const float bad :

@@ -1,0 +1,81 @@
+// What the convolutions of a network get to see: runs images through it and writes, for every 3 x 3
+// convolution, the second moments of its input. `calibrate_network --help` lists the options.
+
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <qaf/io/npy.hpp>
+
+#include "support/arguments.hpp"
+#include "support/network.hpp"
+#include "support/table.hpp"
+
+namespace {
+
+const char* const usage =
+    "usage: calibrate_network --output DIR [options]\n"
+    "Runs images through a network and writes, for every 3 x 3 convolution of C input channels,\n"
+    "  LAYER.channels.npy   C x C, the second moment of the channels\n"
+    "  LAYER.positions.npy  9 x 9, the second moment of the kernel's positions\n"
+    "both of float64 and divided by the mean of the diagonal.\n";
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw std::runtime_error("cannot write to the output folder " + path + ": " + error.message());
+}
+
+void calibrate(const std::string& network_path, const std::string& images_path, const std::string& output) {
+  const Network network = read_network(network_path);
+  const qaf::DenseTensor<std::uint8_t> images = read_images(images_path);
+  make_folder(output);
+
+  std::map<std::string, SecondMoments> moments;
+  logits(network, images,
+         [&](const std::string& layer, const Eigen::MatrixXf& patches) { add_patches(moments[layer], patches); });
+
+  Table table({"layer", "channels", "patches an image", "mean square"});
+  for (const auto& [layer, sums] : moments) {
+    qaf::write_npy(output + "/" + layer + ".channels.npy", with_mean_diagonal_1(sums.channels));
+    qaf::write_npy(output + "/" + layer + ".positions.npy", with_mean_diagonal_1(sums.positions));
+    table.add({layer, std::to_string(sums.channels.rows()), std::to_string(sums.patches / images.dimensions()[0]),
+               fixed(mean_square(sums), 4)});
+  }
+  std::printf("inputs of the convolutions of %s\nover the %td images of %s, written to %s\n\n", network_path.c_str(),
+              images.dimensions()[0], images_path.c_str(), output.c_str());
+  table.print();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const Arguments arguments(
+        argc, argv,
+        {{"--network", "NETWORK", "a folder of .npy or a safetensors file (default: bundled)"},
+         {"--images", "IMAGES.npy", "uint8, images x channels x rows x columns (default: bundled)"},
+         {"--output", "DIR", "write the moments there"}},
+        0);
+    if (arguments.has("--help")) {
+      std::printf("%s%s", usage, arguments.help().c_str());
+      return 0;
+    }
+    const std::string output = arguments.text("--output", "");
+    if (output.empty()) throw UsageError("--output needs a folder: --output DIR");
+    calibrate(arguments.text("--network", QAF_EXAMPLE_DATA "/network"),
+              arguments.text("--images", QAF_EXAMPLE_DATA "/calibration_images.npy"), output);
+    return 0;
+  } catch (const UsageError& error) {
+    std::fprintf(stderr, "calibrate_network: %s; --help lists the options\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "calibrate_network: %s\n", error.what());
+    return 1;
+  }
+}
