@@ -7,6 +7,7 @@
 
 #include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_admm.hpp>
+#include <qaf/cp_admm_options.hpp>
 #include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
 #include <qaf/dense_tensor.hpp>

@@ -8,6 +8,7 @@
 
 #include <Eigen/Cholesky>
 
+#include <qaf/cp_admm_options.hpp>
 #include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/products.hpp>
@@ -43,14 +44,13 @@ template <typename Scalar, typename Quantizer>
 class AdmmState {
  public:
   /// `factors` are balanced; their codes are the first ones, they themselves the first H.
-  template <typename Options>
-  AdmmState(std::vector<Matrix<Scalar>> factors, const Quantizer& quantizer, const Options& options)
+  AdmmState(std::vector<Matrix<Scalar>> factors, const Quantizer& quantizer, const CpAdmmOptions& options)
       : values_(std::move(factors)),
         quantizer_(quantizer),
         momentum_(static_cast<Scalar>(options.momentum)),
         inner_tolerance_(options.inner_tolerance),
         inner_iterations_(options.max_inner_iterations),
-        diagonal_(options.penalty_shape == std::decay_t<decltype(options.penalty_shape)>::diagonal),
+        diagonal_(options.penalty_shape == PenaltyShape::diagonal),
         rho_(options.first_penalty) {
     for (const Matrix<Scalar>& value : values_) {
       grams_.push_back(gram(value));
