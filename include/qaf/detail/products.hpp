@@ -5,8 +5,8 @@
 namespace qaf::detail {
 
 // The matrix products of the library. Every large one comes through here, on the same few types:
-// one place to make them faster, and a third of the compile time of products written where they are
-// needed, since Eigen compiles its kernels anew for every type of operand.
+// one place to make them faster, and less to compile than products written where they are needed,
+// since Eigen compiles its kernels anew for every type of operand.
 
 template <typename Scalar>
 using ConstBlock = Eigen::Ref<const Matrix<Scalar>, 0, Eigen::OuterStride<>>;
