@@ -1,18 +1,18 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
-#include <vector>
+#include <utility>
 
-#include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
+#include <qaf/detail/alternating_problem.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/error.hpp>
-#include <qaf/mttkrp.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
-#include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
+#include <qaf/weighted_tensor.hpp>
 
 namespace qaf {
 
@@ -63,26 +63,57 @@ ColumnCandidate<Scalar, Quantizer> encode_column(const QuantizedFactor<Quantizer
   return candidate;
 }
 
-/// Updates the columns of one factor in turn. With `F` and `G` of the mode, weights included, the error
-/// is quadratic and, in one column, isotropic: `G_rr |h_r - t|^2` with `t = h_r + (F - H G)_r / G_rr`. So the
-/// best column on the grid is the one nearest to t, or the reflection of the one nearest to -t: its sign
-/// goes to the weight. A column is replaced only where that is nearer to t than what it is.
+/// Improves a candidate entry by entry in the metric M: with the others as they are, the best value of entry j is
+/// `x_j - (M (x - t))_j / M_jj`. An entry is replaced only where that brings the candidate nearer to the target t.
 template <typename Scalar, typename Quantizer>
-void descend_columns(const Matrix<Scalar>& f, const Matrix<Scalar>& g, QuantizedFactor<Quantizer>& factor,
-                     Matrix<Scalar>& value, Vector<Scalar>& weights) {
+void descend_entries(const QuantizedFactor<Quantizer>& factor, Index r, const ModeMetric<Scalar>& metric,
+                     const Matrix<Scalar>& target, bool own_parameters, ColumnCandidate<Scalar, Quantizer>& candidate) {
+  constexpr int turns = 2;
+  const Quantizer& quantizer = factor.quantizer;
+  const typename Quantizer::Parameters parameters =
+      own_parameters ? candidate.parameters : quantizer.column_parameters(factor.parameters, r);
+  Vector<Scalar> pull = metric.matrix * (candidate.value - target.col(0));
+  for (int turn = 0; turn < turns; ++turn) {
+    for (Index j = 0; j < target.rows(); ++j) {
+      Matrix<Scalar> goal = candidate.value;
+      goal(j, 0) -= pull[j] / metric.matrix(j, j);
+      const Matrix<typename Quantizer::Code> codes = quantizer.encode(goal, parameters);
+      if (codes(j, 0) == candidate.codes(j, 0)) continue;
+      const Scalar value = static_cast<Scalar>(quantizer.decode(codes, parameters)(j, 0));
+      const Scalar step = value - candidate.value[j];
+      if (!(step * (2 * pull[j] + step * metric.matrix(j, j)) < 0)) continue;
+      candidate.codes(j, 0) = codes(j, 0);
+      candidate.value[j] = value;
+      pull += step * metric.matrix.col(j);
+    }
+  }
+}
+
+/// Updates the columns of one factor in turn. With `F` and `G` of the mode, the model's weights included, the error
+/// is quadratic in one column: `G_rr |h_r - t|^2` in the metric of the mode, with `t = h_r + (F - H G)_r / G_rr`. So
+/// the best column on the grid is the one nearest to t, or the reflection of the one nearest to -t: its sign goes to
+/// the weight. A column is replaced only where that is nearer to t than what it is. In a metric that is not diagonal
+/// the nearest column is searched for entry by entry.
+template <typename Scalar, typename Quantizer>
+void descend_columns(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& f, const Matrix<Scalar>& g,
+                     QuantizedFactor<Quantizer>& factor, Matrix<Scalar>& value, Vector<Scalar>& weights) {
   using Candidate = ColumnCandidate<Scalar, Quantizer>;
   const Quantizer& quantizer = factor.quantizer;
+  const auto squared_length = [&](const Vector<Scalar>& x) {
+    if (metric.is_plain()) return x.squaredNorm();
+    return metric.is_diagonal() ? x.cwiseAbs2().dot(metric.eigenvalues) : x.dot(metric.matrix * x);
+  };
   Matrix<Scalar> hg = product<Scalar>(value, g);
   for (Index r = 0; r < g.rows(); ++r) {
     if (!(g(r, r) > 0)) continue;
     const Matrix<Scalar> target = value.col(r) + (f.col(r) - hg.col(r)) / g(r, r);
     if (!target.allFinite()) continue;
-    Scalar least = (value.col(r) - target).squaredNorm();
+    Scalar least = squared_length(value.col(r) - target);
     Scalar sign = 0;  // of the best candidate; 0 where the column stays
     bool own_parameters = false;
     Candidate best;
     const auto offer = [&](Candidate&& candidate, Scalar reflection, bool own) {
-      const Scalar distance = (reflection * candidate.value - target).squaredNorm();
+      const Scalar distance = squared_length(reflection * candidate.value - target);
       if (!(distance < least)) return;
       least = distance;
       sign = reflection;
@@ -102,6 +133,22 @@ void descend_columns(const Matrix<Scalar>& f, const Matrix<Scalar>& g, Quantized
         offer(std::move(refitted), reflection, true);
       }
     }
+    if constexpr (is_detected<ColumnParametersResult, Quantizer>) {
+      if (!metric.is_diagonal()) {
+        const bool stays = sign == 0;
+        if (stays) {
+          best.codes = factor.codes.col(r);
+          best.parameters = quantizer.column_parameters(factor.parameters, r);
+          best.value = quantizer.decode(best.codes, best.parameters).template cast<Scalar>();
+          sign = best.value.dot(value.col(r)) < 0 ? Scalar(-1) : Scalar(1);
+        }
+        Candidate candidate = best;
+        descend_entries(factor, r, metric, Matrix<Scalar>(sign * target), own_parameters, candidate);
+        const Scalar reflection = sign;
+        if (stays) sign = 0;
+        offer(std::move(candidate), reflection, own_parameters);
+      }
+    }
     if (sign == 0) continue;
     const Vector<Scalar> step = sign * best.value - value.col(r);
     hg.noalias() += step * g.row(r);
@@ -113,31 +160,25 @@ void descend_columns(const Matrix<Scalar>& f, const Matrix<Scalar>& g, Quantized
   }
 }
 
-/// `coordinate_descent` without its checks, on a tensor of norm `norm > 0`; the weights are those of the
-/// tensor scaled to norm 1. Returns the relative error, by the fast formula.
+/// `coordinate_descent` without its checks. The factors in `problem` are the decoded ones of `model`, whose weights are
+/// those of the tensor scaled to norm 1. Returns the relative error, by the fast formula.
 template <typename Scalar, typename Quantizer>
-double unchecked_coordinate_descent(const TensorView<Scalar>& tensor, double norm,
-                                    QuantizedCpModel<Scalar, Quantizer>& model,
+double unchecked_coordinate_descent(AlternatingProblem<Scalar>& problem, QuantizedCpModel<Scalar, Quantizer>& model,
                                     const CoordinateDescentOptions& options) {
-  std::vector<Matrix<Scalar>> values, grams;
-  for (const QuantizedFactor<Quantizer>& factor : model.factors) {
-    values.push_back(decode<Scalar>(factor));
-    grams.push_back(gram(values.back()));
-  }
   double error = std::numeric_limits<double>::infinity();
   for (Index iteration = 0; iteration < options.max_iterations; ++iteration) {
     const double before = error;
-    for (Index mode = 0; mode < tensor.order(); ++mode) {
+    for (Index mode = 0; mode < problem.order(); ++mode) {
       const std::size_t n = static_cast<std::size_t>(mode);
       const Vector<Scalar> weights = model.weights;
-      const Matrix<Scalar> f =
-          unchecked_mttkrp(tensor, values, mode) * (weights / static_cast<Scalar>(norm)).asDiagonal();
-      const Matrix<Scalar> g = weights.asDiagonal() * gram_of_others(grams, mode) * weights.asDiagonal();
-      Matrix<Scalar> reflected = values[n];  // what the codes stand for, times the signs that went to the weights
-      descend_columns(f, g, model.factors[n], reflected, model.weights);
-      error = fast_relative_error(1.0, f, reflected, g);
-      values[n] = decode<Scalar>(model.factors[n]);
-      grams[n] = gram(values[n]);
+      const Matrix<Scalar> f = problem.mttkrp(mode) * weights.asDiagonal();
+      const Matrix<Scalar> g = weights.asDiagonal() * problem.gram_of_others(mode) * weights.asDiagonal();
+      Matrix<Scalar> reflected =
+          problem.factor(mode);  // what the codes stand for, times the signs that went to the weights
+      descend_columns(problem.metric(mode), f, g, model.factors[n], reflected, model.weights);
+      problem.set_factor(mode, decode<Scalar>(model.factors[n]));
+      const Vector<Scalar> signs = model.weights.cwiseProduct(weights).cwiseSign();
+      error = problem.relative_error(mode, f * signs.asDiagonal(), signs.asDiagonal() * g * signs.asDiagonal());
     }
     if (before - error <= options.tolerance) break;
   }
@@ -157,16 +198,19 @@ double unchecked_coordinate_descent(const TensorView<Scalar>& tensor, double nor
 template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorScalar<Tensor>>
 double coordinate_descent(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& model,
                           const CoordinateDescentOptions& options = {}) {
-  const auto view = detail::floating_point_view<Scalar>(tensor);
+  const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
-  const double norm = detail::frobenius_norm("coordinate_descent", view);
-  detail::check_start("coordinate_descent", view, decode(model));
+  const double norm = detail::weighted_norm("coordinate_descent", weighted);
+  CpModel<Scalar> decoded = decode(model);
+  detail::check_start("coordinate_descent", weighted.view(), decoded);
   if (norm == 0) {
     model.weights.setZero();
     return 0;
   }
+  detail::AlternatingProblem<Scalar> problem(weighted, norm);
+  problem.set_factors(std::move(decoded.factors));
   model.weights /= static_cast<Scalar>(norm);
-  const double error = detail::unchecked_coordinate_descent(view, norm, model, options);
+  const double error = detail::unchecked_coordinate_descent(problem, model, options);
   model.weights *= static_cast<Scalar>(norm);
   return error;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -12,15 +13,17 @@
 #include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/admm_state.hpp>
+#include <qaf/detail/alternating_problem.hpp>
+#include <qaf/detail/mode_quantizers.hpp>
 #include <qaf/error.hpp>
 #include <qaf/fit_weights.hpp>
-#include <qaf/mttkrp.hpp>
 #include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/status.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
+#include <qaf/weighted_tensor.hpp>
 
 namespace qaf {
 
@@ -39,19 +42,10 @@ struct CpAdmmResult {
 
 namespace detail {
 
-/// kappa: what rounding all factors adds to the squared error of a model, in units of the sum of its
-/// squared weights (columns of norm 1, independent errors).
-template <typename Scalar, typename Quantizer>
-double noise_ridge(const std::vector<Index>& dimensions, Index rank, const Quantizer& quantizer) {
-  double product = 1;
-  for (const Index length : dimensions) product *= 1 + quantization_noise<Scalar>(quantizer, length, rank);
-  return product - 1;
-}
-
 /// `cp_admm` without its checks, on a tensor of norm `norm > 0`.
 template <typename Scalar, typename Quantizer>
-CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, double norm, CpModel<Scalar> start,
-                                            const Quantizer& quantizer, const CpAdmmOptions& options) {
+CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor, double norm, CpModel<Scalar> start,
+                                            const std::vector<Quantizer>& quantizers, const CpAdmmOptions& options) {
   const Stopwatch stopwatch;
   CpAdmmResult<Scalar, Quantizer> result;
   result.seed = options.start.seed;
@@ -60,7 +54,8 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, do
   // As in `run_cp_als` the tensor is the one scaled to norm 1.
   start.weights /= static_cast<Scalar>(norm);
   balance(start);
-  AdmmState<Scalar, Quantizer> state(std::move(start.factors), quantizer, options);
+  AlternatingProblem<Scalar> problem(tensor, norm);
+  AdmmState<Scalar, Quantizer> state(problem, std::move(start.factors), quantizers, options);
   QuantizedCpModel<Scalar, Quantizer>& best = result.model;
   best = state.quantized_model();
   CpModel<Scalar> first = decode(best);
@@ -75,14 +70,11 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, do
   while (result.iterations < options.max_iterations) {
     double error = 0;
     bool finite = true;
-    for (Index mode = 0; mode < tensor.order() && finite; ++mode) {
-      const Matrix<Scalar> f = unchecked_mttkrp(tensor, state.values(), mode) / static_cast<Scalar>(norm);
-      const Matrix<Scalar> g = state.gram_of_others(mode);
-      finite = state.update(mode, f, g);
-      error = fast_relative_error(1.0, f, state.values()[static_cast<std::size_t>(mode)], g);
-      finite = finite && std::isfinite(error);
+    for (Index mode = 0; mode < problem.order() && finite; ++mode) {
+      error = state.update(mode);
+      finite = std::isfinite(error);
       // In the first sweep the later factors are still real-valued.
-      const bool all_quantized = result.iterations > 0 || mode + 1 == tensor.order();
+      const bool all_quantized = result.iterations > 0 || mode + 1 == problem.order();
       if (finite && all_quantized && error < best_error) {
         best_error = error;
         best = state.quantized_model();
@@ -113,9 +105,10 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, do
     }
   }
   if (options.refine) {
-    unchecked_fit_weights(tensor, norm, decode(best).factors, best.weights);
-    unchecked_coordinate_descent(tensor, norm, best, options.descent);
-    unchecked_fit_weights(tensor, norm, decode(best).factors, best.weights);
+    problem.set_factors(decode(best).factors);
+    unchecked_fit_weights(problem, best.weights);
+    unchecked_coordinate_descent(problem, best, options.descent);
+    unchecked_fit_weights(problem, best.weights);
   }
   best.weights *= static_cast<Scalar>(norm);
   result.relative_error = direct_relative_error(tensor, decode(best), norm);
@@ -125,11 +118,11 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const TensorView<Scalar>& tensor, do
 
 /// `run_cp_admm`, or its answer for a tensor of zeros: the codes of zero, with weights 0.
 template <typename Scalar, typename Quantizer>
-CpAdmmResult<Scalar, Quantizer> cp_admm_from(const TensorView<Scalar>& tensor, double norm, CpModel<Scalar> start,
-                                             const Quantizer& quantizer, const CpAdmmOptions& options) {
-  if (norm > 0) return run_cp_admm(tensor, norm, std::move(start), quantizer, options);
+CpAdmmResult<Scalar, Quantizer> cp_admm_from(const WeightedTensor<Scalar>& tensor, double norm, CpModel<Scalar> start,
+                                             const std::vector<Quantizer>& quantizers, const CpAdmmOptions& options) {
+  if (norm > 0) return run_cp_admm(tensor, norm, std::move(start), quantizers, options);
   CpAdmmResult<Scalar, Quantizer> result;
-  result.model = quantize(zero_model<Scalar>(tensor.dimensions(), start.rank()), quantizer);
+  result.model = quantize(zero_model<Scalar>(tensor.view().dimensions(), start.rank()), quantizers);
   result.model.weights.setZero();
   result.status = Status::converged;
   result.seed = options.start.seed;
@@ -154,20 +147,24 @@ CpAdmmResult<Scalar, Quantizer> cp_admm_from(const TensorView<Scalar>& tensor, d
 /// tensor. A type that is no quantizer does not compile, with a sentence that says what is missing.
 /// Cost of a sweep: `2 N prod(I) R` flops for the N MTTKRPs, and a mode `4 R^3 / 3` plus, for every inner
 /// step, `2 I_n R^2` and one fit of the quantizer.
-template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorScalar<Tensor>>
-auto cp_admm(const Tensor& tensor, Index rank, const Quantizer& quantizer, const CpAdmmOptions& options = {}) {
-  if constexpr (detail::check_quantizer<Quantizer, Scalar>()) {
+template <typename Tensor, typename Quantizers, typename Scalar = detail::TensorScalar<Tensor>>
+auto cp_admm(const Tensor& tensor, Index rank, const Quantizers& quantizers, const CpAdmmOptions& options = {}) {
+  if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
     const detail::Stopwatch stopwatch;
-    const TensorView<Scalar> view = detail::floating_point_view(tensor);
+    const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
+    const std::vector<Index>& dimensions = weighted.view().dimensions();
     if (rank < 1) detail::fail("cp_admm", "rank must be at least 1, got ", rank);
     validate(options);
-    detail::validate_quantizer(quantizer);
-    const double norm = detail::frobenius_norm("cp_admm", view);
+    const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
+    const double norm = detail::weighted_norm("cp_admm", weighted);
     CpAlsOptions start_options = options.start;
-    if (options.start_noise > 0)
-      start_options.ridge += options.start_noise * detail::noise_ridge<Scalar>(view.dimensions(), rank, quantizer);
-    CpModel<Scalar> start = cp_als(view, rank, start_options).model;
-    auto result = detail::cp_admm_from(view, norm, std::move(start), quantizer, options);
+    if (options.start_noise > 0) {
+      start_options.noise = detail::noise_of_modes("cp_admm", options.start.noise, weighted.view().order());
+      for (std::size_t n = 0; n < each.size(); ++n)
+        start_options.noise[n] += options.start_noise * quantization_noise<Scalar>(each[n], dimensions[n], rank);
+    }
+    CpModel<Scalar> start = cp_als(weighted, rank, start_options).model;
+    auto result = detail::cp_admm_from(weighted, norm, std::move(start), each, options);
     result.seconds = stopwatch.seconds();
     return result;
   }
@@ -175,15 +172,15 @@ auto cp_admm(const Tensor& tensor, Index rank, const Quantizer& quantizer, const
 
 /// The same from a given float model, which is copied; of `options.start` only the seed is kept.
 /// Errors: also a model of another size, or with NaN or infinity.
-template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorScalar<Tensor>>
-auto cp_admm(const Tensor& tensor, const CpModel<Scalar>& start, const Quantizer& quantizer,
+template <typename Tensor, typename Quantizers, typename Scalar = detail::TensorScalar<Tensor>>
+auto cp_admm(const Tensor& tensor, const CpModel<Scalar>& start, const Quantizers& quantizers,
              const CpAdmmOptions& options = {}) {
-  if constexpr (detail::check_quantizer<Quantizer, Scalar>()) {
-    const auto view = detail::floating_point_view<Scalar>(tensor);
+  if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
+    const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
     validate(options);
-    detail::validate_quantizer(quantizer);
-    detail::check_start("cp_admm", view, start);
-    return detail::cp_admm_from(view, detail::frobenius_norm("cp_admm", view), start, quantizer, options);
+    const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
+    detail::check_start("cp_admm", weighted.view(), start);
+    return detail::cp_admm_from(weighted, detail::weighted_norm("cp_admm", weighted), start, each, options);
   }
 }
 

@@ -40,7 +40,7 @@ struct CpAdmmOptions {
 
   /// The penalty rho rises from the first to the last by the same factor every sweep; above 0. A small one
   /// lets the factors move as if they were not quantized, a large one freezes the codes.
-  double first_penalty = 0.05;
+  double first_penalty = 0.2;
   double last_penalty = 1;
   PenaltyShape penalty_shape = PenaltyShape::diagonal;
 
@@ -79,6 +79,7 @@ struct CpAdmmOptions {
     options.extrapolate = true;
     options.max_iterations = 400;
     options.tolerance = 1e-7;
+    options.first_noise = 20;
     return options;
   }
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -7,15 +8,14 @@
 #include <utility>
 #include <vector>
 
-#include <Eigen/Cholesky>
-
 #include <qaf/cp_model.hpp>
+#include <qaf/detail/alternating_problem.hpp>
 #include <qaf/error.hpp>
 #include <qaf/initialize.hpp>
-#include <qaf/mttkrp.hpp>
 #include <qaf/status.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
+#include <qaf/weighted_tensor.hpp>
 
 namespace qaf {
 
@@ -28,10 +28,15 @@ struct CpAlsOptions {
   /// error that no longer changes at all ends early.
   double tolerance = 1e-6;
 
-  /// Adds `ridge * sum(weights^2)` (columns of norm 1) to the squared error `|X - Xhat|^2` that is
-  /// minimized; 0 or more. Small values (1e-4 to 1e-2) keep components from growing against each
-  /// other, which costs a little error and makes the factors far easier to quantize.
-  double ridge = 0;
+  /// The relative power `|E_n|^2 / |A_n|^2` of an error E that each factor is going to get, such as a quantizer's
+  /// `quantization_noise`: one a mode, one for all, or none; 0 or more. What independent errors of that power add to
+  /// the squared error, `sum_r (prod_n (1 + noise_n) - 1) lambda_r^2`, is then minimized with it. This keeps
+  /// components from growing against each other, which costs a little error and makes the factors easy to quantize.
+  std::vector<double> noise = {};
+
+  /// The noise of the first sweep in units of `noise`, from which it falls geometrically to 1 in the first half of
+  /// the sweeps; 1 or more. Components that come in as the noise falls find better places than all at once.
+  double first_noise = 1;
 
   /// Starts each sweep from a point beyond the last one, on the line from the one before: for weights of
   /// convolutions a lower error after 100 sweeps than after 400 plain ones. A sweep that overshoots is thrown away and
@@ -51,8 +56,11 @@ inline void validate(const CpAlsOptions& options) {
     detail::fail("CpAlsOptions", "max_iterations must be at least 1, got ", options.max_iterations);
   if (!(options.tolerance >= 0 && std::isfinite(options.tolerance)))
     detail::fail("CpAlsOptions", "tolerance must be 0 or more and finite, got ", options.tolerance);
-  if (!(options.ridge >= 0 && std::isfinite(options.ridge)))
-    detail::fail("CpAlsOptions", "ridge must be 0 or more and finite, got ", options.ridge);
+  for (const double power : options.noise)
+    if (!(power >= 0 && std::isfinite(power)))
+      detail::fail("CpAlsOptions", "noise must be 0 or more and finite, got ", power);
+  if (!(options.first_noise >= 1 && std::isfinite(options.first_noise)))
+    detail::fail("CpAlsOptions", "first_noise must be 1 or more and finite, got ", options.first_noise);
 }
 
 /// What `cp_als` returns.
@@ -60,6 +68,8 @@ template <typename Scalar>
 struct CpAlsResult {
   CpModel<Scalar> model;      ///< normalized, the best seen
   double relative_error = 0;  ///< of this model, computed from the entries (`relative_error`)
+  double expected_error =
+      0;  ///< what `relative_error` is expected to be with the noise in the factors, by the fast formula
   Status status = Status::max_iterations;
   Index iterations = 0;         ///< sweeps done
   std::vector<double> history;  ///< relative error after every sweep, by the fast formula
@@ -77,53 +87,56 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-/// Replaces `right_side` (`I x R`) by `right_side M^-1`, from the Cholesky factorization of M.
-template <typename Scalar>
-void solve_on_the_right(const Eigen::LLT<Matrix<Scalar>>& cholesky, Matrix<Scalar>& right_side) {
-  cholesky.matrixU().template solveInPlace<Eigen::OnTheRight>(right_side);
-  cholesky.matrixL().template solveInPlace<Eigen::OnTheRight>(right_side);
-}
-
-/// One least-squares update of a factor: with `M = G + ridge diag(G)` it moves `A` to the minimizer of
-/// `tr(A M A^T) - 2 tr(A F^T) + sum_r d_r |a_r - a_r,old|^2`. A damping d of the size of the rounding errors
-/// makes a singular `M` harmless and, unlike a ridge, leaves the minimizers where they are; and since
-/// the solve is applied to the residual, its own errors shrink with the steps.
-template <typename Scalar>
-void least_squares_update(const Matrix<Scalar>& mttkrp, Matrix<Scalar> gram, double ridge, Matrix<Scalar>& factor) {
-  const Vector<Scalar> diagonal = gram.diagonal();
-  gram.diagonal() += static_cast<Scalar>(ridge) * diagonal;
-  Matrix<Scalar> step = mttkrp - product<Scalar>(factor, gram);
-  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(gram.rows());
-  gram.diagonal().array() += rounding * diagonal.array() + std::numeric_limits<Scalar>::min();  // columns may be zero
-  const Eigen::LLT<Matrix<Scalar>> cholesky(gram);
-  solve_on_the_right(cholesky, step);
-  factor += step;
-}
-
 /// What a sweep reached, for a tensor of norm 1.
 struct AlsObjective {
   double error;      // relative
-  double penalized;  // error^2 + ridge * sum(weights^2), what the sweep minimizes
+  double penalized;  // the square of what it is expected to be with the noise: what the sweep minimizes
+};
+
+/// What noise of relative power `noise[n]` in the factors adds to the squared error, split for the update of one mode
+/// into multiples of the weighted and of the plain squared norms of that mode's columns.
+template <typename Scalar>
+struct NoisePenalty {
+  Vector<Scalar> weighted, plain;  // R
+
+  NoisePenalty(const AlternatingProblem<Scalar>& problem, const std::vector<double>& noise, Index mode) {
+    const Index rank = problem.grams().front().rows();
+    Vector<Scalar> without = Vector<Scalar>::Ones(rank), with = without;  // products over the other modes
+    for (Index other = 0; other < problem.order(); ++other) {
+      if (other == mode) continue;
+      const Vector<Scalar> norms = problem.grams()[static_cast<std::size_t>(other)].diagonal();
+      without.array() *= norms.array();
+      with.array() *= norms.array() + static_cast<Scalar>(noise[static_cast<std::size_t>(other)]) *
+                                          problem.factor(other).colwise().squaredNorm().transpose().array();
+    }
+    weighted = with - without;
+    plain = static_cast<Scalar>(noise[static_cast<std::size_t>(mode)]) * with;
+  }
 };
 
 /// One sweep over all modes. `factors` are balanced, and stay so.
 template <typename Scalar>
-AlsObjective als_sweep(const TensorView<Scalar>& tensor, double norm, double ridge, CpModel<Scalar>& model) {
-  std::vector<Matrix<Scalar>> grams;
-  for (const Matrix<Scalar>& factor : model.factors) grams.push_back(gram(factor));
+AlsObjective als_sweep(AlternatingProblem<Scalar>& problem, const std::vector<double>& noise, CpModel<Scalar>& model) {
+  const bool noisy = std::any_of(noise.begin(), noise.end(), [](double power) { return power > 0; });
+  const ModeMetric<Scalar> no_metric;
+  problem.set_factors(std::move(model.factors));
   AlsObjective objective{};
-  for (Index mode = 0; mode < tensor.order(); ++mode) {
-    const std::size_t n = static_cast<std::size_t>(mode);
-    const Matrix<Scalar> f = unchecked_mttkrp(tensor, model.factors, mode) / static_cast<Scalar>(norm);
-    const Matrix<Scalar> g = gram_of_others(grams, mode);
-    least_squares_update(f, g, ridge, model.factors[n]);
-    grams[n] = gram(model.factors[n]);
-    if (mode + 1 == tensor.order()) {
-      objective.error = fast_relative_error(1.0, f, model.factors[n], g);
-      const double weights = g.diagonal().cwiseProduct(grams[n].diagonal()).template cast<double>().sum();
-      objective.penalized = objective.error * objective.error + ridge * weights;
+  for (Index mode = 0; mode < problem.order(); ++mode) {
+    const Matrix<Scalar> f = problem.mttkrp(mode), g = problem.gram_of_others(mode);
+    const NoisePenalty<Scalar> penalty(problem, noise, mode);
+    Matrix<Scalar> factor = problem.factor(mode);
+    // Without noise the metric of the mode itself cancels.
+    least_squares_update(noisy ? problem.metric(mode) : no_metric, f, g, penalty.weighted, penalty.plain, factor);
+    problem.set_factor(mode, std::move(factor));
+    if (mode + 1 == problem.order()) {
+      objective.error = problem.relative_error(mode, f, g);
+      const Vector<Scalar> weighted_norms = problem.grams().back().diagonal();
+      const Vector<Scalar> norms = problem.factor(mode).colwise().squaredNorm();
+      objective.penalized = objective.error * objective.error +
+                            static_cast<double>(penalty.weighted.dot(weighted_norms) + penalty.plain.dot(norms));
     }
   }
+  model.factors = problem.factors();
   balance(model);
   return objective;
 }
@@ -137,13 +150,24 @@ CpModel<Scalar> zero_model(const std::vector<Index>& dimensions, Index rank) {
   return model;
 }
 
+/// One value a mode from one a mode, one for all, or none. Errors: another number of values.
+inline std::vector<double> noise_of_modes(const char* function, const std::vector<double>& noise, Index order) {
+  const std::size_t count = static_cast<std::size_t>(order);
+  if (noise.size() > 1 && noise.size() != count)
+    fail(function, "options.noise must hold a value for each of the ", order, " modes, one for all, or none, got ",
+         noise.size());
+  return noise.size() == count ? noise : std::vector<double>(count, noise.empty() ? 0 : noise.front());
+}
+
 /// `cp_als` without its checks, on a tensor of norm `norm > 0`.
 template <typename Scalar>
-CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, CpModel<Scalar> model,
+CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm, CpModel<Scalar> model,
                                const CpAlsOptions& options) {
   const Stopwatch stopwatch;
   CpAlsResult<Scalar> result;
   result.seed = options.seed;
+  const std::vector<double> noise = noise_of_modes("cp_als", options.noise, tensor.view().order());
+  AlternatingProblem<Scalar> problem(tensor, norm);
   // From here on the tensor is the one scaled to norm 1: its MTTKRPs are divided by the norm, and the
   // weights are multiplied by it at the end, so that no Gram matrix overflows whatever the data's scale.
   model.weights /= static_cast<Scalar>(norm);
@@ -160,7 +184,11 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
       for (std::size_t n = 0; n < next.factors.size(); ++n)
         next.factors[n] += beta * (model.factors[n] - previous.factors[n]);
     }
-    const AlsObjective objective = als_sweep(tensor, norm, options.ridge, next);
+    const double share = 2 * static_cast<double>(result.iterations + 1) / static_cast<double>(options.max_iterations);
+    const double excess = std::pow(options.first_noise, std::max(0.0, 1 - share));
+    std::vector<double> current_noise = noise;
+    for (double& power : current_noise) power *= excess;
+    const AlsObjective objective = als_sweep(problem, current_noise, next);
     const bool overshot = extrapolated && !(objective.penalized <= reached.penalized + rounding);
     if (!overshot && !std::isfinite(objective.penalized)) {
       result.status = Status::not_finite;
@@ -182,7 +210,7 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
       result.status = Status::stopped_by_callback;
       break;
     }
-    if (!overshot && change <= options.tolerance) {
+    if (!overshot && excess == 1 && change <= options.tolerance) {
       result.status = Status::converged;
       break;
     }
@@ -190,6 +218,7 @@ CpAlsResult<Scalar> run_cp_als(const TensorView<Scalar>& tensor, double norm, Cp
   model.weights *= static_cast<Scalar>(norm);
   normalize(model);
   result.relative_error = direct_relative_error(tensor, model, norm);
+  result.expected_error = std::sqrt(reached.penalized);
   result.model = std::move(model);
   result.seconds = stopwatch.seconds();
   return result;
@@ -207,37 +236,39 @@ CpAlsResult<Scalar> zero_result(const std::vector<Index>& dimensions, Index rank
 }  // namespace detail
 
 /// Fits a CP model of the given rank to a tensor by alternating least squares (Carroll and Chang
-/// 1970, Harshman 1970): with all factors but one fixed, the best one is `A_n = F (G + ridge diag G)^-1`,
+/// 1970, Harshman 1970): with all factors but one fixed, the best one is `A_n = F G^-1`,
 /// mode after mode; on request with extrapolation and restart (Mitchell, Ye and De Sterck 2020). The error never
-/// rises (with a ridge: the penalized error). It starts from
+/// rises (with noise: the expected one). It starts from
 /// `initialize_random`; from anything else, such as `initialize_gram_eigenvectors`, by the overload below.
 ///
-/// `tensor`: anything `tensor_view` takes, of float or double; not changed. A tensor of zeros gives
-/// the zero model with error 0.
+/// `tensor`: a `weighted` tensor or anything `tensor_view` takes, of float or double; not changed. A tensor of zeros
+/// gives the zero model with error 0.
 /// Errors: rank below 1, an option out of range, NaN or infinity in the tensor.
-/// Cost of a sweep: `2 N prod(I) R` flops for the N MTTKRPs, `R^3 / 3 + 4 I_n R^2` a mode for the rest.
+/// Cost of a sweep: `4 prod(I) R` flops for all MTTKRPs, `R^3 / 3 + 6 I_n R^2` a mode for the rest. Memory: two partial
+/// products of the tensor, `(P + prod(I) / P) R` scalars with P the size of the group of modes that makes it least.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions& options = {}) {
-  const TensorView<Scalar> view = detail::floating_point_view(tensor);
+  const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
   if (rank < 1) detail::fail("cp_als", "rank must be at least 1, got ", rank);
   validate(options);
-  const double norm = detail::frobenius_norm("cp_als", view);
-  if (norm == 0) return detail::zero_result<Scalar>(view.dimensions(), rank, options.seed);
-  CpModel<Scalar> start = initialize_random<Scalar>(view.dimensions(), rank, options.seed);
+  const double norm = detail::weighted_norm("cp_als", weighted);
+  const std::vector<Index>& dimensions = weighted.view().dimensions();
+  if (norm == 0) return detail::zero_result<Scalar>(dimensions, rank, options.seed);
+  CpModel<Scalar> start = initialize_random<Scalar>(dimensions, rank, options.seed);
   start.weights *= static_cast<Scalar>(norm);
-  return detail::run_cp_als(view, norm, std::move(start), options);
+  return detail::run_cp_als(weighted, norm, std::move(start), options);
 }
 
 /// The same from a given model, which is copied; `options.seed` is not used.
 /// Errors: also a model of another size, or with NaN or infinity.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, const CpAlsOptions& options = {}) {
-  const auto view = detail::floating_point_view<Scalar>(tensor);
+  const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
-  detail::check_start("cp_als", view, start);
-  const double norm = detail::frobenius_norm("cp_als", view);
-  if (norm == 0) return detail::zero_result<Scalar>(view.dimensions(), start.rank(), options.seed);
-  return detail::run_cp_als(view, norm, start, options);
+  detail::check_start("cp_als", weighted.view(), start);
+  const double norm = detail::weighted_norm("cp_als", weighted);
+  if (norm == 0) return detail::zero_result<Scalar>(weighted.view().dimensions(), start.rank(), options.seed);
+  return detail::run_cp_als(weighted, norm, start, options);
 }
 
 }  // namespace qaf

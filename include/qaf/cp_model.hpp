@@ -12,6 +12,7 @@
 #include <qaf/mttkrp.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
+#include <qaf/weighted_tensor.hpp>
 
 namespace qaf {
 
@@ -86,17 +87,24 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
   }
 }
 
-/// `relative_error` with `|X|_F` already known, and the arguments already checked.
+/// `relative_error` with the (weighted) norm of the tensor already known, and the arguments already checked.
 template <typename Scalar>
-double direct_relative_error(const TensorView<Scalar>& tensor, const CpModel<Scalar>& model, double norm) {
+double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm) {
+  const TensorView<Scalar>& view = tensor.view();
   const double unit = norm > 0 ? norm : 1;
+  const bool plain = tensor.is_plain();
+  Vector<Scalar> residual(plain ? 0 : view.size());
   double sum = 0;
-  for_each_reconstructed_block(model, tensor.storage_order(), [&](Index begin, const Matrix<Scalar>& block) {
-    const Eigen::Map<const Matrix<Scalar>> entries(tensor.data() + begin, block.rows(), block.cols());
-    sum += ((entries - block).template cast<double>() / unit).squaredNorm();
+  for_each_reconstructed_block(model, view.storage_order(), [&](Index begin, const Matrix<Scalar>& block) {
+    const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
+    if (plain)
+      sum += ((entries - block).template cast<double>() / unit).squaredNorm();
+    else
+      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) =
+          (entries - block) / static_cast<Scalar>(unit);
   });
-  if (norm == 0 && sum > 0) return std::numeric_limits<double>::infinity();
-  return std::sqrt(sum);
+  const double error = plain ? std::sqrt(sum) : weighted_norm(tensor, std::move(residual));
+  return norm == 0 && error > 0 ? std::numeric_limits<double>::infinity() : error;
 }
 
 }  // namespace detail
@@ -125,17 +133,18 @@ DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder stora
   return tensor;
 }
 
-/// The relative error `|X - Xhat|_F / |X|_F`, from the entries themselves: what the library reports.
-/// Of a tensor of zeros it is 0 where the model is zero too, else infinity.
+/// The relative error `|X - Xhat| / |X|` from the entries themselves: what the library reports; of a weighted tensor in
+/// its own norm. Of a tensor of zeros it is 0 where the model is zero too, else infinity.
 /// Errors: NaN or infinity in the tensor, a model of another size.
-/// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole.
+/// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole, but with weights.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 double relative_error(const Tensor& tensor, const CpModel<Scalar>& model) {
-  const auto view = detail::floating_point_view<Scalar>(tensor);
-  if (detail::model_dimensions("relative_error", model) != view.dimensions())
-    detail::fail("relative_error", "the model must be of a tensor ", detail::shape_text(view.dimensions()), ", got ",
+  const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
+  const std::vector<Index>& dimensions = weighted.view().dimensions();
+  if (detail::model_dimensions("relative_error", model) != dimensions)
+    detail::fail("relative_error", "the model must be of a tensor ", detail::shape_text(dimensions), ", got ",
                  detail::shape_text(detail::model_dimensions("relative_error", model)));
-  return detail::direct_relative_error(view, model, detail::frobenius_norm("relative_error", view));
+  return detail::direct_relative_error(weighted, model, detail::weighted_norm("relative_error", weighted));
 }
 
 /// The relative error from what an update of mode n has at hand, without touching the tensor:

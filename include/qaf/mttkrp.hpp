@@ -1,10 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include <qaf/detail/khatri_rao.hpp>
+#include <qaf/detail/mode_view.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/error.hpp>
 #include <qaf/tensor.hpp>
@@ -12,34 +12,6 @@
 
 namespace qaf {
 namespace detail {
-
-/// A tensor seen from one mode, in either storage order: in memory its entries are
-/// `fast x length x slow`, where `fast` runs over the modes next to each other before the mode and
-/// `slow` over those after it. Row-major is column-major with the modes counted backwards, so this is
-/// the only place that knows of storage orders.
-template <typename Scalar>
-struct ModeView {
-  const Scalar* data;
-  Index length;                   // I_n
-  std::vector<Index> fast_modes;  // the fastest first
-  std::vector<Index> slow_modes;
-
-  ModeView(const TensorView<Scalar>& tensor, Index mode) : data(tensor.data()), length(tensor.dimension(mode)) {
-    const bool column_major = tensor.storage_order() == StorageOrder::column_major;
-    for (Index k = 0; k < tensor.order(); ++k) {
-      const Index other = column_major ? k : tensor.order() - 1 - k;
-      if (other != mode) (column_major == (other < mode) ? fast_modes : slow_modes).push_back(other);
-    }
-  }
-};
-
-/// The Khatri-Rao product of the factors of `modes`, the first the fastest.
-template <typename Scalar>
-KhatriRao<Scalar> khatri_rao(const std::vector<Matrix<Scalar>>& factors, const std::vector<Index>& modes) {
-  std::vector<const Matrix<Scalar>*> selected;
-  for (const Index mode : modes) selected.push_back(&factors[static_cast<std::size_t>(mode)]);
-  return KhatriRao<Scalar>(std::move(selected), factors.front().cols());
-}
 
 /// `mttkrp` without its checks. The larger group of modes, before or after `mode` in memory, goes by
 /// matrix products of views of the tensor with slabs of its Khatri-Rao product; the partial result

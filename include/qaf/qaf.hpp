@@ -18,8 +18,11 @@
 #include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
+#include <qaf/quantizers/one_of.hpp>
 #include <qaf/quantizers/uniform.hpp>
 #include <qaf/status.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 #include <qaf/version.hpp>
+#include <qaf/weighted.hpp>
+#include <qaf/weighted_tensor.hpp>

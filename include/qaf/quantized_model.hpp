@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include <qaf/cp_model.hpp>
+#include <qaf/detail/mode_quantizers.hpp>
 #include <qaf/error.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/tensor.hpp>
@@ -53,19 +55,20 @@ CpModel<Scalar> decode(const QuantizedCpModel<Scalar, Quantizer>& model) {
 }
 
 /// Quantizes a float model as it is found after a float solver (post-training quantization): the
-/// factors are balanced, then encoded one by one.
-/// Errors: those of the quantizer, a model whose parts do not fit.
-template <typename Scalar, typename Quantizer>
-auto quantize(CpModel<Scalar> model, const Quantizer& quantizer) {
-  if constexpr (detail::check_quantizer<Quantizer, Scalar>()) {
-    detail::validate_quantizer(quantizer);
+/// factors are balanced, then encoded one by one. `quantizers`: one for all modes, or a std::vector or std::tuple of
+/// one a mode.
+/// Errors: those of the quantizer, a model whose parts do not fit, another number of quantizers than modes.
+template <typename Scalar, typename Quantizers>
+auto quantize(CpModel<Scalar> model, const Quantizers& quantizers) {
+  if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
+    const auto each = detail::quantizers_of_modes("quantize", quantizers, static_cast<Index>(model.factors.size()));
     // Balanced factors of a tensor of norm 1 suit any quantizer; the scale of the data goes to the weights.
     const Scalar largest = model.weights.size() > 0 ? model.weights.cwiseAbs().maxCoeff() : Scalar(0);
     const Scalar unit = largest > 0 ? largest : Scalar(1);
     model.weights /= unit;
     balance(model);
-    QuantizedCpModel<Scalar, Quantizer> result;
-    for (const Matrix<Scalar>& factor : model.factors) result.factors.push_back(quantize(factor, quantizer));
+    QuantizedCpModel<Scalar, typename detail::ModeQuantizers<Quantizers>::Quantizer> result;
+    for (std::size_t n = 0; n < each.size(); ++n) result.factors.push_back(quantize(model.factors[n], each[n]));
     result.weights = Vector<Scalar>::Constant(model.rank(), unit);
     return result;
   }

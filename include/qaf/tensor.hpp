@@ -13,6 +13,9 @@
 
 namespace qaf {
 
+template <typename Scalar>
+class WeightedTensor;
+
 /// What the solvers read: a tensor of order N >= 2 that lies in memory without gaps, owned by
 /// somebody else. Copying a view copies no entry, and the entries must outlive it.
 ///
@@ -74,6 +77,11 @@ struct IsEigenTensor<
 
 template <typename T>
 struct IsEigenMatrix : std::is_base_of<Eigen::EigenBase<T>, T> {};
+
+template <typename T>
+struct IsWeightedTensor : std::false_type {};
+template <typename Scalar>
+struct IsWeightedTensor<WeightedTensor<Scalar>> : std::true_type {};
 
 template <typename T>
 struct IsTensorView : std::false_type {};
@@ -139,6 +147,8 @@ auto tensor_view(const Tensor& tensor) {
     return TensorView<typename Tensor::Scalar>(
         matrix.data(), {matrix.rows(), matrix.cols()},
         Tensor::IsRowMajor ? StorageOrder::row_major : StorageOrder::column_major);
+  } else if constexpr (detail::IsWeightedTensor<Tensor>::value) {
+    static_assert(detail::dependent_false<Tensor>, "qaf: this function takes no weighted tensor, only what it views");
   } else {
     static_assert(detail::dependent_false<Tensor>,
                   "qaf: a tensor must be an Eigen::Tensor, TensorMap, an Eigen matrix, a qaf::DenseTensor or a "
@@ -148,9 +158,18 @@ auto tensor_view(const Tensor& tensor) {
 
 namespace detail {
 
-/// The scalar type of anything `tensor_view` takes.
 template <typename Tensor>
-using TensorScalar = typename decltype(tensor_view(std::declval<const Tensor&>()))::Scalar;
+struct TensorScalarOf {
+  using type = typename decltype(tensor_view(std::declval<const Tensor&>()))::Scalar;
+};
+template <typename Scalar>
+struct TensorScalarOf<WeightedTensor<Scalar>> {
+  using type = Scalar;
+};
+
+/// The scalar type of a weighted tensor, or of anything `tensor_view` takes.
+template <typename Tensor>
+using TensorScalar = typename TensorScalarOf<Tensor>::type;
 
 /// The view that a function works on, its scalar type checked at compile time: float or double, and
 /// that of the model or factors where they come along.

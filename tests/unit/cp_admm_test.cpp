@@ -337,12 +337,11 @@ TEMPLATE_TEST_CASE("From its own start, or the same one given, ADMM goes the sam
     CAPTURE(start_noise);
     CpAdmmOptions options = sweeps(8, 3);
     options.start_noise = start_noise;
-    options.start.ridge = 0.001;
+    options.start.noise = {0.001};
     qaf::CpAlsOptions als = options.start;
-    // kappa, the noise that rounding adds to the square of a weight.
-    double kappa = 1;
-    for (const Index length : {8, 7, 6}) kappa *= 1 + qaf::quantization_noise<TestType>(quantizer, length, 4);
-    als.ridge += start_noise * (kappa - 1);
+    als.noise.clear();
+    for (const Index length : {8, 7, 6})
+      als.noise.push_back(0.001 + start_noise * qaf::quantization_noise<TestType>(quantizer, length, 4));
     const CpModel<TestType> start = qaf::cp_als(tensor, 4, als).model;
     const CpModel<TestType> copy = start;
     const auto given = qaf::cp_admm(tensor, start, quantizer, options);
@@ -508,7 +507,7 @@ TEMPLATE_TEST_CASE("ADMM refuses what it cannot use before any work", "[cp_admm]
       {with([](auto& o) { o.patience = 0; }), "qaf::CpAdmmOptions: patience must be at least 1, got 0"},
       {with([](auto& o) { o.start.max_iterations = 0; }),
        "qaf::CpAlsOptions: max_iterations must be at least 1, got 0"},
-      {with([](auto& o) { o.start.ridge = -1; }), "qaf::CpAlsOptions: ridge must be 0 or more and finite, got -1"}};
+      {with([](auto& o) { o.start.noise = {-1}; }), "qaf::CpAlsOptions: noise must be 0 or more and finite, got -1"}};
   for (const auto& bad : bad_options) {
     const auto& options = bad.first;  // a structured binding cannot be captured in C++17
     const std::string& sentence = bad.second;

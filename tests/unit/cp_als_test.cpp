@@ -198,14 +198,17 @@ TEMPLATE_TEST_CASE("With extrapolation the error never rises either, and falls i
   CHECK(sweeps_with < 0.7 * plain_sweeps);
 }
 
+// What noise of the same power in all factors adds to the square of a weight.
+double kappa(double noise, std::size_t order) { return std::pow(1 + noise, static_cast<double>(order)) - 1; }
+
 TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_als]", float, double) {
-  for (const double ridge : {0.0, 0.01}) {
+  for (const double noise : {0.0, 0.004}) {
     for (const Sizes& dimensions : std::vector<Sizes>{{8, 7, 6}, {5, 4, 3, 4}}) {
-      CAPTURE(qaf::detail::shape_text(dimensions), ridge);
+      CAPTURE(qaf::detail::shape_text(dimensions), noise);
       const auto tensor = support::low_rank_tensor<TestType>(dimensions, 2, 0.2, 3, StorageOrder::column_major);
-      // Sweep by sweep, since the result of many is the one with the least error, without the ridge's part.
+      // Sweep by sweep, since the result of many is the one with the least error, without the noise's part.
       CpAlsOptions options = sweeps(1);
-      options.ridge = ridge;
+      options.noise = {noise};
       CpModel<TestType> model = qaf::cp_als(tensor, 2, options).model;
       for (int k = 0; k < 300; ++k) model = qaf::cp_als(tensor, model, options).model;
       for (std::size_t mode = 0; mode < dimensions.size(); ++mode) {
@@ -214,7 +217,7 @@ TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_
         Matrix<double> g = Matrix<double>::Ones(2, 2);
         for (std::size_t m = 0; m < dimensions.size(); ++m)
           if (m != mode) g.array() *= (model.factors[m].transpose() * model.factors[m]).template cast<double>().array();
-        g.diagonal().array() += ridge;
+        g.diagonal().array() += kappa(noise, dimensions.size());
         const Matrix<double> a = (model.factors[mode] * model.weights.asDiagonal()).template cast<double>();
         CHECK(support::matrix_distance(a * g, f) < Tolerance<TestType>::solve);
       }
@@ -222,16 +225,16 @@ TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_
   }
 }
 
-TEMPLATE_TEST_CASE("With a ridge the penalized objective never rises", "[cp_als]", float, double) {
+TEMPLATE_TEST_CASE("With noise the expected error never rises", "[cp_als]", float, double) {
   const auto tensor = support::random_tensor<TestType>({6, 5, 4}, StorageOrder::column_major, 8);
   const double norm = support::direct_norm(tensor);
-  for (const double ridge : {0.003, 0.1, 1.0}) {
-    CAPTURE(ridge);
+  for (const double noise : {0.001, 0.03, 0.3}) {
+    CAPTURE(noise);
     CpAlsOptions options = sweeps(1);
-    options.ridge = ridge;
+    options.noise = {noise};
     const auto objective = [&](const CpModel<TestType>& model) {
       const double error = support::direct_error(tensor, model);
-      return error * error + ridge * model.weights.template cast<double>().squaredNorm() / (norm * norm);
+      return error * error + kappa(noise, 3) * model.weights.template cast<double>().squaredNorm() / (norm * norm);
     };
     // Sweep by sweep, since the result of many is the one with the least error alone.
     CpModel<TestType> model = qaf::cp_als(tensor, 4, options).model;
@@ -242,8 +245,7 @@ TEMPLATE_TEST_CASE("With a ridge the penalized objective never rises", "[cp_als]
       CHECK(now <= previous + Tolerance<TestType>::rise);
       previous = now;
     }
-    // The ridge does what it is for: smaller weights, for some more error.
-    options.ridge = 0;
+    // The noise does what it is for: smaller weights, for some more error.
     const CpModel<TestType> free = qaf::cp_als(tensor, model, sweeps(40)).model;
     CHECK(free.weights.squaredNorm() > model.weights.squaredNorm());
     CHECK(support::direct_error(tensor, free) < support::direct_error(tensor, model));
@@ -488,14 +490,14 @@ TEMPLATE_TEST_CASE("ALS works the same at every scale of the data", "[cp_als]", 
   const auto tensor = support::random_tensor<TestType>({7, 6, 5}, StorageOrder::column_major);
   const std::vector<double> scales = Tolerance<TestType>::is_float ? std::vector<double>{1e-30, 1e-15, 1e15, 1e30}
                                                                    : std::vector<double>{1e-200, 1e-100, 1e100, 1e150};
-  for (const double ridge : {0.0, 0.01}) {
+  for (const double noise : {0.0, 0.004}) {
     CpAlsOptions options = sweeps(20);
-    options.ridge = ridge;
+    options.noise = {noise};
     const double from_random = qaf::cp_als(tensor, 3, options).relative_error;
     const double from_eigenvectors =
         qaf::cp_als(tensor, qaf::initialize_gram_eigenvectors(tensor, 3), options).relative_error;
     for (const double scale : scales) {
-      CAPTURE(scale, ridge);
+      CAPTURE(scale, noise);
       const auto other = support::scaled(tensor, scale);
       const auto result = qaf::cp_als(other, 3, options);
       CHECK(result.relative_error == Approx(from_random).epsilon(Tolerance<TestType>::repeated));
@@ -543,8 +545,11 @@ TEMPLATE_TEST_CASE("ALS refuses what it cannot use, and says what", "[cp_als]", 
       {with([&](auto& o) { o.tolerance = nan; }), "qaf::CpAlsOptions: tolerance must be 0 or more and finite, got nan"},
       {with([&](auto& o) { o.tolerance = infinity; }),
        "qaf::CpAlsOptions: tolerance must be 0 or more and finite, got inf"},
-      {with([](auto& o) { o.ridge = -1; }), "qaf::CpAlsOptions: ridge must be 0 or more and finite, got -1"},
-      {with([&](auto& o) { o.ridge = nan; }), "qaf::CpAlsOptions: ridge must be 0 or more and finite, got nan"}};
+      {with([](auto& o) {
+         o.noise = {0.1, -1};
+       }),
+       "qaf::CpAlsOptions: noise must be 0 or more and finite, got -1"},
+      {with([&](auto& o) { o.noise = {nan}; }), "qaf::CpAlsOptions: noise must be 0 or more and finite, got nan"}};
   for (const auto& bad : bad_options) {
     const auto& options = bad.first;  // a structured binding cannot be captured in C++17
     const std::string& sentence = bad.second;

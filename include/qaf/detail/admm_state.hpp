@@ -6,11 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include <Eigen/Cholesky>
-
 #include <qaf/cp_admm_options.hpp>
-#include <qaf/cp_als.hpp>
-#include <qaf/cp_model.hpp>
+#include <qaf/detail/alternating_problem.hpp>
+#include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/detail/random.hpp>
 #include <qaf/quantized_model.hpp>
@@ -38,36 +36,48 @@ Scalar preferred_sign(const Quantizer& quantizer, Index rows) {
   return std::abs(positive - negative) <= rounding ? Scalar(0) : positive < negative ? Scalar(1) : Scalar(-1);
 }
 
-/// The iterates of the method of multipliers for all factors: H (decoded codes), the scaled duals U and
-/// what both need. See `cp_admm` for the equations.
+/// The minimizer T of `tr(T^T M T G) - 2 tr(T^T M F) + sum_r d_r |t_r - w_r|^2`; in a metric M that is not the plain
+/// one, a step from W to it.
+template <typename Scalar>
+Matrix<Scalar> penalized_minimizer(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& f, const Matrix<Scalar>& g,
+                                   const Vector<Scalar>& d, const Matrix<Scalar>& w) {
+  Matrix<Scalar> step;
+  if (metric.is_plain()) {
+    step = f + w * d.asDiagonal();
+    solve_for_step(metric, g, d, step);
+    return step;
+  }
+  step = metric.times(f - product<Scalar>(w, g));
+  solve_for_step(metric, g, d, step);
+  return w + step;
+}
+
+/// The iterates of the method of multipliers for all factors: H (decoded codes, the factors of the problem), the scaled
+/// duals U and what both need. See `cp_admm` for the equations.
 template <typename Scalar, typename Quantizer>
 class AdmmState {
  public:
-  /// `factors` are balanced; their codes are the first ones, they themselves the first H.
-  AdmmState(std::vector<Matrix<Scalar>> factors, const Quantizer& quantizer, const CpAdmmOptions& options)
-      : values_(std::move(factors)),
-        quantizer_(quantizer),
+  /// `factors` are balanced; their codes are the first ones, they themselves the first H. `problem` must outlive this.
+  AdmmState(AlternatingProblem<Scalar>& problem, std::vector<Matrix<Scalar>> factors, std::vector<Quantizer> quantizers,
+            const CpAdmmOptions& options)
+      : problem_(problem),
+        quantizers_(std::move(quantizers)),
         momentum_(static_cast<Scalar>(options.momentum)),
         inner_tolerance_(options.inner_tolerance),
         inner_iterations_(options.max_inner_iterations),
         diagonal_(options.penalty_shape == PenaltyShape::diagonal),
         rho_(options.first_penalty) {
-    for (const Matrix<Scalar>& value : values_) {
-      grams_.push_back(gram(value));
+    for (std::size_t n = 0; n < factors.size(); ++n) {
+      const Matrix<Scalar>& value = factors[n];
       duals_.push_back(Matrix<Scalar>::Zero(value.rows(), value.cols()));
       anchors_.push_back(value);
-      preferred_signs_.push_back(options.reflect ? preferred_sign<Scalar>(quantizer, value.rows()) : Scalar(0));
+      preferred_signs_.push_back(options.reflect ? preferred_sign<Scalar>(quantizers_[n], value.rows()) : Scalar(0));
       signs_.push_back(Vector<Scalar>::Ones(value.cols()));
       quantized_.emplace_back();
-      project(quantized_.size() - 1, value);
+      project(n, value);
     }
+    problem_.set_factors(std::move(factors));
   }
-
-  /// H of every mode.
-  const std::vector<Matrix<Scalar>>& values() const { return values_; }
-
-  /// G of a mode.
-  Matrix<Scalar> gram_of_others(Index mode) const { return qaf::gram_of_others(grams_, mode); }
 
   /// The codes as they stand, the signs of reflected columns in the weights.
   QuantizedCpModel<Scalar, Quantizer> quantized_model() const {
@@ -77,34 +87,31 @@ class AdmmState {
   }
 
   /// `T = (F + (H + U) D)(G + D)^-1`, `H = decode(encode(T - U))`, `U += H - T` for one factor, once or more;
-  /// `D = rho diag(G)` or `rho tr(G) / R`. Returns false where the numbers stop being finite.
-  bool update(Index mode, const Matrix<Scalar>& f, const Matrix<Scalar>& g) {
+  /// `D = rho diag(G)` or `rho tr(G) / R`. Returns the relative error after it, NaN where numbers stop being finite.
+  double update(Index mode) {
     const std::size_t n = static_cast<std::size_t>(mode);
+    const Matrix<Scalar> f = problem_.mttkrp(mode), g = problem_.gram_of_others(mode);
     Matrix<Scalar>& dual = duals_[n];
     Vector<Scalar> penalty = g.diagonal();
     if (!diagonal_) penalty.setConstant(g.trace() / static_cast<Scalar>(g.rows()));
     penalty = (static_cast<Scalar>(rho_) * penalty).cwiseMax(std::numeric_limits<Scalar>::min());
-    Matrix<Scalar> damped = g;
-    damped.diagonal() += penalty;
-    Matrix<Scalar> inverse = Matrix<Scalar>::Identity(g.rows(), g.cols());
-    solve_on_the_right(Eigen::LLT<Matrix<Scalar>>(damped), inverse);
+    Matrix<Scalar> value = problem_.factor(mode);
     for (Index step = 0; step < inner_iterations_; ++step) {
-      const Matrix<Scalar> anchor = values_[n] + dual;
+      const Matrix<Scalar> anchor = value + dual;
       const Matrix<Scalar> moved = anchor + momentum_ * (anchor - anchors_[n]);
       anchors_[n] = anchor;
-      const Matrix<Scalar> target = product<Scalar>(f + moved * penalty.asDiagonal(), inverse);
-      if (!target.allFinite()) return false;
-      const Matrix<Scalar> before = values_[n];
-      values_[n] = project(n, target - dual);
-      dual += values_[n] - target;
-      const double size = static_cast<double>(values_[n].squaredNorm());
-      const double primal = static_cast<double>((values_[n] - target).squaredNorm());
-      const double change = static_cast<double>((values_[n] - before).squaredNorm());
+      const Matrix<Scalar> target = penalized_minimizer(problem_.metric(mode), f, g, penalty, moved);
+      if (!target.allFinite()) return std::numeric_limits<double>::quiet_NaN();
+      const Matrix<Scalar> before = std::exchange(value, project(n, target - dual));
+      dual += value - target;
+      const double size = static_cast<double>(value.squaredNorm());
+      const double primal = static_cast<double>((value - target).squaredNorm());
+      const double change = static_cast<double>((value - before).squaredNorm());
       const double dual_size = static_cast<double>(dual.squaredNorm());
       if (primal <= inner_tolerance_ * size && change <= inner_tolerance_ * dual_size) break;
     }
-    grams_[n] = gram(values_[n]);
-    return true;
+    problem_.set_factor(mode, std::move(value));
+    return problem_.relative_error(mode, f, g);
   }
 
   /// The scaled dual is the multiplier over the penalty, so it shrinks as the penalty grows.
@@ -112,9 +119,8 @@ class AdmmState {
     if (growth == 1) return;
     rho_ *= growth;
     for (std::size_t n = 0; n < duals_.size(); ++n) {
-      anchors_[n] -= values_[n];
-      anchors_[n] /= static_cast<Scalar>(growth);
-      anchors_[n] += values_[n];
+      const Matrix<Scalar>& value = problem_.factors()[n];
+      anchors_[n] = value + (anchors_[n] - value) / static_cast<Scalar>(growth);
       duals_[n] /= static_cast<Scalar>(growth);
     }
   }
@@ -131,15 +137,16 @@ class AdmmState {
       }
       matrix = matrix * signs.asDiagonal();
     }
-    quantized_[n] = quantize(matrix, quantizer_);
+    quantized_[n] = quantize(matrix, quantizers_[n]);
     return decode<Scalar>(quantized_[n]) * signs.asDiagonal();
   }
 
-  std::vector<Matrix<Scalar>> values_, grams_, duals_, anchors_;
+  AlternatingProblem<Scalar>& problem_;
+  std::vector<Quantizer> quantizers_;
+  std::vector<Matrix<Scalar>> duals_, anchors_;
   std::vector<Vector<Scalar>> signs_;
   std::vector<QuantizedFactor<Quantizer>> quantized_;
   std::vector<Scalar> preferred_signs_;
-  Quantizer quantizer_;
   Scalar momentum_;
   double inner_tolerance_;
   Index inner_iterations_;

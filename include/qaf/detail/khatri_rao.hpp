@@ -39,28 +39,30 @@ class KhatriRao {
       return slab_;
     }
     const Matrix<Scalar>& fast = *factors_.front();
-    for (Index row = 0; row < count;) {
-      const Index position = begin + row;
-      const Index offset = position % fast.rows();
-      const Index run = std::min(fast.rows() - offset, count - row);
-      if (factors_.size() == 1) {
-        slab_.middleRows(row, run) = fast.middleRows(offset, run);
-      } else {
-        slow_row(position / fast.rows());
-        slab_.middleRows(row, run) = fast.middleRows(offset, run) * slow_.asDiagonal();
+    const Index first_slow = begin / fast.rows(), last_slow = (begin + count - 1) / fast.rows();
+    slow_.resize(last_slow - first_slow + 1, factors_.size() > 1 ? rank_ : 0);
+    if (factors_.size() > 1)
+      for (Index s = first_slow; s <= last_slow; ++s) set_slow_row(s, s - first_slow);
+    for (Index r = 0; r < rank_; ++r) {
+      const Scalar* const column = fast.col(r).data();
+      Scalar* target = slab_.col(r).data();
+      Index offset = begin - first_slow * fast.rows();
+      for (Index s = first_slow; s <= last_slow; ++s, offset = 0) {
+        const Scalar factor = factors_.size() > 1 ? slow_(s - first_slow, r) : Scalar(1);
+        const Index end = std::min(fast.rows(), begin + count - s * fast.rows());
+        for (Index row = offset; row < end; ++row) *target++ = factor * column[row];
       }
-      row += run;
     }
     return slab_;
   }
 
  private:
-  // The product of the rows of all factors but the first, at the combined index `position`.
-  void slow_row(Index position) {
-    slow_.setOnes(rank_);
+  // The product of the rows of all factors but the first, at their combined index `position`.
+  void set_slow_row(Index position, Index row) {
+    slow_.row(row).setOnes();
     for (std::size_t k = 1; k < factors_.size(); ++k) {
       const Matrix<Scalar>& factor = *factors_[k];
-      slow_.array() *= factor.row(position % factor.rows()).transpose().array();
+      slow_.row(row).array() *= factor.row(position % factor.rows()).array();
       position /= factor.rows();
     }
   }
@@ -70,7 +72,15 @@ class KhatriRao {
   Index rows_ = 1;
   Index begin_ = -1;
   Matrix<Scalar> slab_;
-  Vector<Scalar> slow_;
+  Matrix<Scalar> slow_;
 };
+
+/// The Khatri-Rao product of the factors of `modes`, the first the fastest.
+template <typename Scalar>
+KhatriRao<Scalar> khatri_rao(const std::vector<Matrix<Scalar>>& factors, const std::vector<Index>& modes) {
+  std::vector<const Matrix<Scalar>*> selected;
+  for (const Index mode : modes) selected.push_back(&factors[static_cast<std::size_t>(mode)]);
+  return KhatriRao<Scalar>(std::move(selected), factors.front().cols());
+}
 
 }  // namespace qaf::detail

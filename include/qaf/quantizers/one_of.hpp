@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <qaf/error.hpp>
+#include <qaf/quantizer.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf {
+namespace detail {
+
+/// The type among arithmetic ones that holds the codes of all: a floating-point one if there is any, else the largest.
+template <typename First, typename... Others>
+struct WidestCode {
+  using Rest = typename WidestCode<Others...>::type;
+  static constexpr bool first_is_wider = std::is_floating_point_v<First> == std::is_floating_point_v<Rest>
+                                             ? sizeof(First) >= sizeof(Rest)
+                                             : std::is_floating_point_v<First>;
+  using type = std::conditional_t<first_is_wider, First, Rest>;
+};
+template <typename Only>
+struct WidestCode<Only> {
+  using type = Only;
+};
+
+template <typename Q>
+using DecodedScalar = typename std::decay_t<DecodeResult<Q>>::Scalar;
+
+/// The optional members about columns: there where all quantizers have the first of them.
+template <typename Self, typename Parameters, bool exist>
+struct OneOfColumns {};
+
+template <typename Self, typename Parameters>
+struct OneOfColumns<Self, Parameters, true> {
+  Parameters column_parameters(const Parameters& parameters, Index r) const {
+    return self().with_choice([&](const auto& quantizer, auto position) -> Parameters {
+      constexpr std::size_t k = decltype(position)::value;
+      return Parameters(std::in_place_index<k>,
+                        quantizer.column_parameters(self().template own<k>("column_parameters", parameters), r));
+    });
+  }
+
+  bool set_column_parameters(Parameters& parameters, Index r, const Parameters& column) const {
+    return self().with_choice([&](const auto& quantizer, auto position) -> bool {
+      constexpr std::size_t k = decltype(position)::value;
+      if constexpr (is_detected<SetColumnParametersResult, std::decay_t<decltype(quantizer)>>) {
+        self().template own<k>("set_column_parameters", parameters);
+        return quantizer.set_column_parameters(*std::get_if<k>(&parameters), r,
+                                               self().template own<k>("set_column_parameters", column));
+      } else {
+        return false;
+      }
+    });
+  }
+
+ private:
+  const Self& self() const { return static_cast<const Self&>(*this); }
+};
+
+}  // namespace detail
+
+/// A quantizer that is one of several types, chosen at run time: factors of one model may then have quantizers of
+/// different types. Its codes are of the widest `Code` among them. Everything else is as with the chosen one.
+template <typename... Quantizers>
+struct OneOf : detail::OneOfColumns<OneOf<Quantizers...>, std::variant<typename Quantizers::Parameters...>,
+                                    (detail::is_detected<detail::ColumnParametersResult, Quantizers> && ...)> {
+  using Code = typename detail::WidestCode<typename Quantizers::Code...>::type;
+  using Parameters = std::variant<typename Quantizers::Parameters...>;
+
+  std::variant<Quantizers...> choice;  ///< the quantizer in use
+
+  /// Errors: those of the chosen quantizer.
+  void validate() const {
+    with_choice([](const auto& quantizer, auto) { detail::validate_quantizer(quantizer); });
+  }
+
+  /// Errors: those of the chosen quantizer.
+  template <typename Derived>
+  Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
+    return with_choice([&](const auto& quantizer, auto position) {
+      return Parameters(std::in_place_index<decltype(position)::value>, quantizer.fit(matrix.derived()));
+    });
+  }
+
+  /// Errors: those of the chosen quantizer, parameters of another one.
+  template <typename Derived>
+  Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters) const {
+    return with_choice([&](const auto& quantizer, auto position) -> Matrix<Code> {
+      const auto& own_parameters = own<decltype(position)::value>("encode", parameters);
+      return quantizer.encode(matrix.derived(), own_parameters).template cast<Code>();
+    });
+  }
+
+  /// Errors: those of the chosen quantizer, parameters of another one.
+  auto decode(const Matrix<Code>& codes, const Parameters& parameters) const {
+    using Decoded = Matrix<std::common_type_t<detail::DecodedScalar<Quantizers>...>>;
+    return with_choice([&](const auto& quantizer, auto position) -> Decoded {
+      using OwnCode = typename std::decay_t<decltype(quantizer)>::Code;
+      const Matrix<OwnCode> own_codes = codes.template cast<OwnCode>();
+      return quantizer.decode(own_codes, own<decltype(position)::value>("decode", parameters))
+          .template cast<typename Decoded::Scalar>();
+    });
+  }
+
+ private:
+  template <typename, typename, bool>
+  friend struct detail::OneOfColumns;
+
+  // Calls `visit(quantizer, std::integral_constant<std::size_t, its position>)`.
+  template <typename Visit, std::size_t k = 0>
+  auto with_choice(const Visit& visit) const {
+    if constexpr (k + 1 < sizeof...(Quantizers)) {
+      if (choice.index() != k) return with_choice<Visit, k + 1>(visit);
+    }
+    return visit(*std::get_if<k>(&choice), std::integral_constant<std::size_t, k>());
+  }
+
+  // The parameters as those of quantizer k.
+  template <std::size_t k>
+  static const auto& own(const char* function, const Parameters& parameters) {
+    if (parameters.index() != k)
+      detail::fail("OneOf", function, " needs parameters of the quantizer chosen, number ", k, ", got some of number ",
+                   parameters.index());
+    return *std::get_if<k>(&parameters);
+  }
+};
+
+}  // namespace qaf
