@@ -17,7 +17,7 @@
 #include <qaf/detail/mode_quantizers.hpp>
 #include <qaf/error.hpp>
 #include <qaf/fit_weights.hpp>
-#include <qaf/quantization_noise.hpp>
+#include <qaf/quantization_aware_start.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/status.hpp>
@@ -85,6 +85,7 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
       break;
     }
     state.raise_penalty(growth);
+    state.balance();
     ++result.iterations;
     result.history.push_back(error);
     if (options.on_iteration && !options.on_iteration({result.iterations, options.max_iterations, error, best_error})) {
@@ -152,18 +153,9 @@ auto cp_admm(const Tensor& tensor, Index rank, const Quantizers& quantizers, con
   if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
     const detail::Stopwatch stopwatch;
     const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
-    const std::vector<Index>& dimensions = weighted.view().dimensions();
-    if (rank < 1) detail::fail("cp_admm", "rank must be at least 1, got ", rank);
-    validate(options);
+    CpModel<Scalar> start = quantization_aware_start(weighted, rank, quantizers, options).model;
     const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
     const double norm = detail::weighted_norm("cp_admm", weighted);
-    CpAlsOptions start_options = options.start;
-    if (options.start_noise > 0) {
-      start_options.noise = detail::noise_of_modes("cp_admm", options.start.noise, weighted.view().order());
-      for (std::size_t n = 0; n < each.size(); ++n)
-        start_options.noise[n] += options.start_noise * quantization_noise<Scalar>(each[n], dimensions[n], rank);
-    }
-    CpModel<Scalar> start = cp_als(weighted, rank, start_options).model;
     auto result = detail::cp_admm_from(weighted, norm, std::move(start), each, options);
     result.seconds = stopwatch.seconds();
     return result;

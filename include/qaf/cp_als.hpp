@@ -34,9 +34,11 @@ struct CpAlsOptions {
   /// components from growing against each other, which costs a little error and makes the factors easy to quantize.
   std::vector<double> noise = {};
 
-  /// The noise of the first sweep in units of `noise`, from which it falls geometrically to 1 in the first half of
-  /// the sweeps; 1 or more. Components that come in as the noise falls find better places than all at once.
-  double first_noise = 1;
+  /// Where it is above `noise`: the power of the noise in the first sweep, from which it falls geometrically to `noise`
+  /// in the first half of the sweeps. Strong components come first and the others find better places around them
+  /// than when all come at once. It needs `max_iterations` to be the number of sweeps wanted, not a bound that is never
+  /// met.
+  double first_noise = 0;
 
   /// Starts each sweep from a point beyond the last one, on the line from the one before: for weights of
   /// convolutions a lower error after 100 sweeps than after 400 plain ones. A sweep that overshoots is thrown away and
@@ -59,8 +61,8 @@ inline void validate(const CpAlsOptions& options) {
   for (const double power : options.noise)
     if (!(power >= 0 && std::isfinite(power)))
       detail::fail("CpAlsOptions", "noise must be 0 or more and finite, got ", power);
-  if (!(options.first_noise >= 1 && std::isfinite(options.first_noise)))
-    detail::fail("CpAlsOptions", "first_noise must be 1 or more and finite, got ", options.first_noise);
+  if (!(options.first_noise >= 0 && std::isfinite(options.first_noise)))
+    detail::fail("CpAlsOptions", "first_noise must be 0 or more and finite, got ", options.first_noise);
 }
 
 /// What `cp_als` returns.
@@ -184,10 +186,11 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
       for (std::size_t n = 0; n < next.factors.size(); ++n)
         next.factors[n] += beta * (model.factors[n] - previous.factors[n]);
     }
-    const double share = 2 * static_cast<double>(result.iterations + 1) / static_cast<double>(options.max_iterations);
-    const double excess = std::pow(options.first_noise, std::max(0.0, 1 - share));
+    const double excess =
+        std::max(0.0, 1 - 2 * static_cast<double>(result.iterations + 1) / static_cast<double>(options.max_iterations));
     std::vector<double> current_noise = noise;
-    for (double& power : current_noise) power *= excess;
+    for (double& power : current_noise)
+      if (power > 0 && power < options.first_noise) power *= std::pow(options.first_noise / power, excess);
     const AlsObjective objective = als_sweep(problem, current_noise, next);
     const bool overshot = extrapolated && !(objective.penalized <= reached.penalized + rounding);
     if (!overshot && !std::isfinite(objective.penalized)) {
@@ -210,7 +213,7 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
       result.status = Status::stopped_by_callback;
       break;
     }
-    if (!overshot && excess == 1 && change <= options.tolerance) {
+    if (!overshot && current_noise == noise && change <= options.tolerance) {
       result.status = Status::converged;
       break;
     }

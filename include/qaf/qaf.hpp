@@ -12,9 +12,11 @@
 #include <qaf/cp_model.hpp>
 #include <qaf/dense_tensor.hpp>
 #include <qaf/error.hpp>
+#include <qaf/error_preserving_correction.hpp>
 #include <qaf/fit_weights.hpp>
 #include <qaf/initialize.hpp>
 #include <qaf/mttkrp.hpp>
+#include <qaf/quantization_aware_start.hpp>
 #include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>

@@ -29,12 +29,12 @@ ModeMetric<Scalar> make_metric(const Matrix<double>& given, Index mode, Index le
   if (given.cols() == 1) {
     eigenvalues = given.col(0);
     if (!(eigenvalues.minCoeff() >= 0 && eigenvalues.maxCoeff() > 0))
-      fail("weighted", "the importances of metric ", mode, " must be 0 or more, not all 0, got one of ",
-           eigenvalues.minCoeff());
+      fail("weighted", "the importances of metric ", mode, " must be 0 or more and not all 0, got ",
+           eigenvalues.minCoeff(), " to ", eigenvalues.maxCoeff());
   } else {
     const double asymmetry = (given - given.transpose()).cwiseAbs().maxCoeff();
     if (!(asymmetry <= 1e-5 * given.cwiseAbs().maxCoeff()))
-      fail("weighted", "metric ", mode, " must be symmetric, got entries that differ by ", asymmetry);
+      fail("weighted", "metric ", mode, " must be symmetric, got entries (i, j) and (j, i) that differ by ", asymmetry);
     const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver((given + given.transpose()) / 2);
     eigenvalues = solver.eigenvalues();
     if (!(eigenvalues.maxCoeff() > 0 && eigenvalues.minCoeff() >= -1e-5 * eigenvalues.maxCoeff()))

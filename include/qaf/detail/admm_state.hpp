@@ -72,17 +72,17 @@ class AdmmState {
       duals_.push_back(Matrix<Scalar>::Zero(value.rows(), value.cols()));
       anchors_.push_back(value);
       preferred_signs_.push_back(options.reflect ? preferred_sign<Scalar>(quantizers_[n], value.rows()) : Scalar(0));
-      signs_.push_back(Vector<Scalar>::Ones(value.cols()));
+      multipliers_.push_back(Vector<Scalar>::Ones(value.cols()));
       quantized_.emplace_back();
       project(n, value);
     }
     problem_.set_factors(std::move(factors));
   }
 
-  /// The codes as they stand, the signs of reflected columns in the weights.
+  /// The codes as they stand, the signs and norms that were taken out of columns in the weights.
   QuantizedCpModel<Scalar, Quantizer> quantized_model() const {
-    QuantizedCpModel<Scalar, Quantizer> model{quantized_, signs_.front()};
-    for (std::size_t n = 1; n < signs_.size(); ++n) model.weights.array() *= signs_[n].array();
+    QuantizedCpModel<Scalar, Quantizer> model{quantized_, multipliers_.front()};
+    for (std::size_t n = 1; n < multipliers_.size(); ++n) model.weights.array() *= multipliers_[n].array();
     return model;
   }
 
@@ -114,6 +114,34 @@ class AdmmState {
     return problem_.relative_error(mode, f, g);
   }
 
+  /// Gives the columns of a component the same norm in all modes where these have drifted far apart. With a penalty of
+  /// the diagonal of G the iterates do not depend on them, but in long runs they would leave the scalar's range.
+  void balance() {
+    if (!diagonal_) return;
+    constexpr double far = 2.8;  // a natural logarithm
+    const Index rank = problem_.factor(0).cols();
+    std::vector<Vector<double>> norms;
+    Vector<double> mean = Vector<double>::Zero(rank);  // of the logarithms
+    for (const Matrix<Scalar>& value : problem_.factors()) {
+      norms.push_back(value.colwise().norm().transpose().template cast<double>());
+      mean.array() += norms.back().array().log() / static_cast<double>(problem_.order());
+    }
+    double drift = 0;
+    for (const Vector<double>& norm : norms)
+      for (Index r = 0; r < rank; ++r)
+        if (std::isfinite(mean[r])) drift = std::max(drift, std::abs(std::log(norm[r]) - mean[r]));
+    if (drift < far) return;
+    for (std::size_t n = 0; n < norms.size(); ++n) {
+      Vector<Scalar> scale(rank);
+      for (Index r = 0; r < rank; ++r)
+        scale[r] = std::isfinite(mean[r]) ? static_cast<Scalar>(std::exp(mean[r]) / norms[n][r]) : Scalar(1);
+      problem_.set_factor(static_cast<Index>(n), problem_.factors()[n] * scale.asDiagonal());
+      duals_[n] = duals_[n] * scale.asDiagonal();
+      anchors_[n] = anchors_[n] * scale.asDiagonal();
+      multipliers_[n].array() *= scale.array();
+    }
+  }
+
   /// The scaled dual is the multiplier over the penalty, so it shrinks as the penalty grows.
   void raise_penalty(double growth) {
     if (growth == 1) return;
@@ -128,7 +156,8 @@ class AdmmState {
  private:
   // The nearest matrix on the grid, columns reflected to the side that the quantizer prefers.
   Matrix<Scalar> project(std::size_t n, Matrix<Scalar> matrix) {
-    Vector<Scalar>& signs = signs_[n];
+    Vector<Scalar>& signs = multipliers_[n];
+    signs.setOnes(matrix.cols());
     if (preferred_signs_[n] != 0) {
       for (Index r = 0; r < matrix.cols(); ++r) {
         Index largest = 0;
@@ -144,7 +173,7 @@ class AdmmState {
   AlternatingProblem<Scalar>& problem_;
   std::vector<Quantizer> quantizers_;
   std::vector<Matrix<Scalar>> duals_, anchors_;
-  std::vector<Vector<Scalar>> signs_;
+  std::vector<Vector<Scalar>> multipliers_;  // H is the decoded codes, their columns times these
   std::vector<QuantizedFactor<Quantizer>> quantized_;
   std::vector<Scalar> preferred_signs_;
   Scalar momentum_;

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <qaf/error.hpp>
@@ -42,7 +43,8 @@ template <typename... Q>
 struct ModeQuantizers<std::tuple<Q...>> {
   template <typename Scalar>
   static constexpr bool check() {
-    return (check_quantizer<Q, Scalar>() && ...);
+    static_assert(sizeof...(Q) > 0, "qaf: a std::tuple of quantizers must hold one for each mode");
+    return sizeof...(Q) > 0 && (check_quantizer<Q, Scalar>() && ...);
   }
   using Quantizer = OneOf<Q...>;
   static std::vector<Quantizer> of(const std::tuple<Q...>& quantizers, Index) {
@@ -52,9 +54,8 @@ struct ModeQuantizers<std::tuple<Q...>> {
  private:
   template <std::size_t... k>
   static std::vector<Quantizer> of(const std::tuple<Q...>& quantizers, std::index_sequence<k...>) {
-    std::vector<Quantizer> result(sizeof...(Q));
-    ((result[k].choice = std::variant<Q...>(std::in_place_index<k>, std::get<k>(quantizers))), ...);
-    return result;
+    // Not default constructed first: that a quantizer need not be.
+    return {Quantizer{{}, std::variant<Q...>(std::in_place_index<k>, std::get<k>(quantizers))}...};
   }
 };
 

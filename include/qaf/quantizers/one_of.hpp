@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <tuple>
+#include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -13,14 +14,25 @@
 namespace qaf {
 namespace detail {
 
-/// The type among arithmetic ones that holds the codes of all: a floating-point one if there is any, else the largest.
+/// The smallest of some arithmetic types, or of standard ones, that holds the codes of all exactly.
 template <typename First, typename... Others>
 struct WidestCode {
   using Rest = typename WidestCode<Others...>::type;
-  static constexpr bool first_is_wider = std::is_floating_point_v<First> == std::is_floating_point_v<Rest>
-                                             ? sizeof(First) >= sizeof(Rest)
-                                             : std::is_floating_point_v<First>;
-  using type = std::conditional_t<first_is_wider, First, Rest>;
+  template <typename T>
+  using Limits = std::numeric_limits<T>;
+  template <typename Wide, typename Narrow>
+  static constexpr bool holds = Limits<Wide>::digits >= Limits<Narrow>::digits &&
+                                (Limits<Wide>::is_signed || !Limits<Narrow>::is_signed) &&
+                                (!Limits<Wide>::is_integer || Limits<Narrow>::is_integer);
+  template <typename T>
+  static constexpr bool holds_both = holds<T, First>&& holds<T, Rest>;
+  // Signed and unsigned ones of the same size, a float and large integers.
+  static constexpr bool is_integer = Limits<First>::is_integer && Limits<Rest>::is_integer;
+  using Larger =
+      std::conditional_t<!is_integer, double,
+                         std::conditional_t<holds_both<std::int16_t>, std::int16_t,
+                                            std::conditional_t<holds_both<std::int32_t>, std::int32_t, std::int64_t>>>;
+  using type = std::conditional_t<holds<First, Rest>, First, std::conditional_t<holds<Rest, First>, Rest, Larger>>;
 };
 template <typename Only>
 struct WidestCode<Only> {
@@ -64,7 +76,8 @@ struct OneOfColumns<Self, Parameters, true> {
 }  // namespace detail
 
 /// A quantizer that is one of several types, chosen at run time: factors of one model may then have quantizers of
-/// different types. Its codes are of the widest `Code` among them. Everything else is as with the chosen one.
+/// different types. Its codes are of a type that
+/// holds those of all, mostly the widest `Code` among them. Everything else is as with the chosen one.
 template <typename... Quantizers>
 struct OneOf : detail::OneOfColumns<OneOf<Quantizers...>, std::variant<typename Quantizers::Parameters...>,
                                     (detail::is_detected<detail::ColumnParametersResult, Quantizers> && ...)> {
