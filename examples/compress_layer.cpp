@@ -15,6 +15,7 @@
 #include <qaf/qaf.hpp>
 
 #include "support/arguments.hpp"
+#include "support/metric.hpp"
 #include "support/progress_bar.hpp"
 #include "support/table.hpp"
 #include "support/weights.hpp"
@@ -33,9 +34,11 @@ const char* const usage =
 
 struct Settings {
   std::string input;
-  std::string output;  // nothing is written where empty
+  std::string output;       // nothing is written where empty
+  std::string calibration;  // all errors weigh the same where empty
   qaf::Index rank = 0;
   bool quantization_aware = true;
+  qaf::Effort effort = qaf::Effort::normal;
   bool json = false;
   std::uint64_t seed = 0;
   Quantizer quantizer;
@@ -52,11 +55,16 @@ struct Row {
 };
 
 Settings read_settings(const Arguments& arguments) {
+  const qaf::Effort efforts[] = {qaf::Effort::normal, qaf::Effort::quick, qaf::Effort::thorough};
   Settings settings;
   settings.input =
       arguments.positional().empty() ? QAF_EXAMPLE_DATA "/network/conv5.weight.npy" : arguments.positional().front();
   settings.output = arguments.text("--output", "");
   if (arguments.has("--output") && settings.output.empty()) throw UsageError("--output must not be empty");
+  settings.calibration = arguments.text("--calibration", "");
+  if (arguments.has("--calibration") && settings.calibration.empty())
+    throw UsageError("--calibration must not be empty");
+  settings.effort = efforts[arguments.choice("--effort", {"normal", "quick", "thorough"})];
   settings.rank = static_cast<qaf::Index>(arguments.whole_number("--rank", 1, 1000000000, 0));
   settings.quantizer.bits = static_cast<int>(arguments.whole_number("--bits", 2, 16, 4));
   settings.quantization_aware = arguments.choice("--method", {"admm", "als"}) == 0;
@@ -143,8 +151,9 @@ auto with_progress(const char* label, Options& options, const Method& method) {
 }
 
 void print_table(const Settings& settings, const std::vector<qaf::Index>& dimensions, const std::vector<Row>& rows) {
-  std::printf("%s: %s, rank %td, one scale a %s\n\n", settings.input.c_str(),
-              qaf::detail::shape_text(dimensions).c_str(), settings.rank, to_string(settings.quantizer.granularity));
+  std::printf("%s: %s, rank %td, one scale a %s%s\n\n", settings.input.c_str(),
+              qaf::detail::shape_text(dimensions).c_str(), settings.rank, to_string(settings.quantizer.granularity),
+              settings.calibration.empty() ? "" : ", errors weighed by the layer's inputs");
   Table table({"method", "bits", "parameters", "size (KiB)", "relative error", "seconds"});
   for (const Row& row : rows)
     table.add({row.method, std::to_string(row.bits), std::to_string(row.parameters), fixed(row.bytes / 1024, 1),
@@ -160,11 +169,13 @@ void print_json(const Settings& settings, const std::vector<qaf::Index>& dimensi
   for (const qaf::Index size : dimensions) shape += (shape.empty() ? "" : ", ") + std::to_string(size);
   std::printf(
       "{\"method\": \"%s\", \"shape\": [%s], \"rank\": %td, \"bits\": %d, \"granularity\": \"%s\", "
-      "\"seed\": %llu, \"relative_error\": %.9g, \"float_relative_error\": %.9g, \"parameters\": %td, "
+      "\"weighted\": %s, \"seed\": %llu, \"relative_error\": %.9g, \"float_relative_error\": %.9g, \"parameters\": "
+      "%td, "
       "\"bytes\": %.0f, \"seconds\": %.3f, \"iterations\": %td, \"status\": \"%s\"}\n",
       settings.quantization_aware ? "admm" : "als", shape.c_str(), settings.rank, settings.quantizer.bits,
-      to_string(settings.quantizer.granularity), static_cast<unsigned long long>(settings.seed), row.relative_error,
-      float_relative_error, row.parameters, row.bytes, row.seconds, result.iterations, to_string(result.status));
+      to_string(settings.quantizer.granularity), settings.calibration.empty() ? "false" : "true",
+      static_cast<unsigned long long>(settings.seed), row.relative_error, float_relative_error, row.parameters,
+      row.bytes, row.seconds, result.iterations, to_string(result.status));
 }
 
 template <typename Scalar>
@@ -172,6 +183,9 @@ void compress(Settings settings) {
   const qaf::DenseTensor<Scalar> weights = as_factored_tensor(qaf::read_npy<Scalar>(settings.input));
   const std::vector<qaf::Index>& dimensions = weights.dimensions();
   if (settings.rank == 0) settings.rank = rank_for_reduction(dimensions, 2);
+  const qaf::WeightedTensor<Scalar> tensor = settings.calibration.empty()
+                                                 ? qaf::WeightedTensor<Scalar>(tensor_view(weights))
+                                                 : qaf::weighted(weights, read_metrics(settings.calibration));
   std::optional<OutputFolder> folder;
   if (!settings.output.empty()) folder.emplace(settings.output);
 
@@ -183,19 +197,19 @@ void compress(Settings settings) {
 
   qaf::CpAlsOptions als_options;
   als_options.seed = settings.seed;
-  const auto als = with_progress("CP-ALS", als_options, [&] { return cp_als(weights, settings.rank, als_options); });
+  const auto als = with_progress("CP-ALS", als_options, [&] { return cp_als(tensor, settings.rank, als_options); });
   rows.push_back({"float CP-ALS", static_cast<int>(float_bits), parameters + settings.rank,
                   static_cast<double>(parameters + settings.rank) * float_bits / 8, als.relative_error, als.seconds});
 
   const auto afterwards = quantize(als.model, settings.quantizer);
   rows.push_back({"CP-ALS, then quantized", settings.quantizer.bits, parameters + settings.rank,
-                  size_in_bytes(afterwards), relative_error(weights, afterwards), als.seconds});
+                  size_in_bytes(afterwards), relative_error(tensor, afterwards), als.seconds});
 
   if (settings.quantization_aware) {
-    qaf::CpAdmmOptions options;
+    qaf::CpAdmmOptions options = qaf::cp_admm_options(settings.effort);
     options.start.seed = settings.seed;
     const auto result = with_progress("quantization-aware", options,
-                                      [&] { return cp_admm(weights, settings.rank, settings.quantizer, options); });
+                                      [&] { return cp_admm(tensor, settings.rank, settings.quantizer, options); });
     rows.push_back({"quantization-aware", settings.quantizer.bits, parameters + settings.rank,
                     size_in_bytes(result.model), result.relative_error, result.seconds});
     if (folder) write_model(*folder, result.model);
@@ -213,15 +227,18 @@ void compress(Settings settings) {
 
 int main(int argc, char** argv) {
   try {
-    const Arguments arguments(argc, argv,
-                              {{"--rank", "R", "components (default: half the parameters)"},
-                               {"--bits", "B", "bits of a code, 2 to 16 (default 4)"},
-                               {"--output", "DIR", "write codes, scales and weights there (default: write nothing)"},
-                               {"--method", "admm|als", "quantization-aware, or quantize afterwards (default admm)"},
-                               {"--seed", "S", "of the random start (default 0)"},
-                               {"--granularity", "G", "a scale per component, tensor or row (default component)"},
-                               {"--json", "", "print one line of JSON instead of the table"}},
-                              1);
+    const Arguments arguments(
+        argc, argv,
+        {{"--rank", "R", "components (default: half the parameters)"},
+         {"--bits", "B", "bits of a code, 2 to 16 (default 4)"},
+         {"--output", "DIR", "write codes, scales and weights there (default: write nothing)"},
+         {"--method", "admm|als", "quantization-aware, or quantize afterwards (default admm)"},
+         {"--seed", "S", "of the random start (default 0)"},
+         {"--granularity", "G", "a scale per component, tensor or row (default component)"},
+         {"--effort", "E", "quick, normal or thorough (default normal)"},
+         {"--calibration", "PREFIX", "weigh errors by PREFIX.channels.npy and PREFIX.positions.npy"},
+         {"--json", "", "print one line of JSON instead of the table"}},
+        1);
     if (arguments.has("--help")) {
       std::printf("%s%s", usage, arguments.help().c_str());
       return 0;

@@ -66,7 +66,7 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
                                  1.0 / static_cast<double>(std::max<Index>(options.max_iterations - 1, 1)));
   double previous = std::numeric_limits<double>::infinity();
   double patience_error = best_error;
-  Index patience_iteration = 0;
+  Index patience_iteration = 0, quiet = 0;
   while (result.iterations < options.max_iterations) {
     double error = 0;
     bool finite = true;
@@ -92,7 +92,9 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
       result.status = Status::stopped_by_callback;
       break;
     }
-    if (std::abs(previous - error) <= options.tolerance) {
+    // While the penalty rises, a sweep without a change may be chance.
+    quiet = std::abs(previous - error) <= options.tolerance ? quiet + 1 : 0;
+    if (quiet >= (growth == 1 ? 1 : options.patience)) {
       result.status = Status::converged;
       break;
     }

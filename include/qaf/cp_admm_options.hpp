@@ -51,7 +51,8 @@ struct CpAdmmOptions {
   /// quantizer's range reaches further: in two's complement, below zero.
   bool reflect = true;
 
-  /// Ends where a sweep changes the relative error by no more than this; 0 or more.
+  /// Ends where a sweep, with a rising penalty `patience` sweeps in a row, change the relative error by no more than
+  /// this; 0 or more.
   double tolerance = 1e-7;
 
   /// With a constant penalty: ends where the best error has not fallen by more than `tolerance` in this

@@ -24,8 +24,8 @@ struct CpAlsOptions {
   /// Sweeps over all modes at the most, 1 or more. Weights of convolutions still gain after hundreds.
   Index max_iterations = 200;
 
-  /// Ends where a sweep changes the relative error by no more than this; 0 or more. By 0 only an
-  /// error that no longer changes at all ends early.
+  /// Ends where a sweep changes the relative error (with noise: the expected one) by no more than this; 0 or more. By 0
+  /// only an error that no longer changes at all ends early.
   double tolerance = 1e-6;
 
   /// The relative power `|E_n|^2 / |A_n|^2` of an error E that each factor is going to get, such as a quantizer's
@@ -197,7 +197,7 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
       result.status = Status::not_finite;
       break;
     }
-    const double change = std::abs(reached.error - objective.error);
+    const double change = std::abs(std::sqrt(reached.penalized) - std::sqrt(objective.penalized));
     if (overshot) {
       momentum = 0;  // the step is thrown away; the next sweep starts from where this one did
     } else {

@@ -8,7 +8,7 @@ namespace qaf {
 
 /// How a solver ended. Whatever the status, the model in the result is whole: the best one seen.
 enum class Status {
-  converged,           ///< `|e_k - e_(k-1)| <= tolerance`, with `e_k` the relative error after sweep k
+  converged,           ///< `|e_k - e_(k-1)| <= tolerance`, with `e_k` the (expected) relative error after sweep k
   max_iterations,      ///< the sweeps allowed were done; more would still change the error
   stalled,             ///< the best error did not fall by more than `tolerance` in the last `patience` sweeps
   not_finite,          ///< a sweep gave NaN or infinity; the model is the best one before it
