@@ -54,11 +54,11 @@ auto quantization_aware_start(const Tensor& tensor, Index rank, const Quantizers
   if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
     const detail::Stopwatch stopwatch;
     const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
-    if (rank < 1) detail::fail("cp_admm", "rank must be at least 1, got ", rank);
+    if (rank < 1) detail::fail("quantization_aware_start", "rank must be at least 1, got ", rank);
     validate(options);
-    const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
+    const auto each = detail::quantizers_of_modes("quantization_aware_start", quantizers, weighted.view().order());
     CpAlsOptions als = options.start;
-    als.noise = detail::noise_of_modes("cp_admm", als.noise, weighted.view().order());
+    als.noise = detail::noise_of_modes("quantization_aware_start", als.noise, weighted.view().order());
     for (std::size_t n = 0; n < each.size() && options.start_noise > 0; ++n)
       als.noise[n] += options.start_noise *
                       quantization_noise<Scalar>(each[n], weighted.view().dimension(static_cast<Index>(n)), rank);

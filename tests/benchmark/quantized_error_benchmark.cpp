@@ -1,133 +1,360 @@
-// The error of quantized CP models of convolutions, method by method, at half the parameters:
+// The errors of quantized CP models of 3 x 3 convolutions, and their seconds, method by method:
 //
-//   quantized_error_benchmark [WEIGHTS.npy ...]     (default: the bundled network's 3x3 convolutions)
+//   quantized_error_benchmark [WEIGHTS] [options]
 //
-// Environment: QAF_BITS (default 4), QAF_SEEDS (default 3), QAF_EFFORT (0 quick, 1 normal, 2 thorough;
-// default 1). The columns:
+// WEIGHTS: a .npy file (O x I x 3 x 3 or O x I x 9), a folder of them, or a safetensors file, of which it takes the
+// convolutions with 16 input channels or more. Without: conv2 to conv6 of the bundled network. `--help` lists the
+// options. At a reduction of 2 the rank is the one at which the factors have half of the layer's parameters.
 //
-//   float      CP-ALS, 100 sweeps from a random start
-//   ALS, PTQ   those factors, balanced, quantized with one scale per tensor
-//   paper      the AO-ADMM of Cherniuk et al. 2023 from those factors: one scale per tensor, full code
-//              range, the best of 200 scales, rho = tr(G)/R, 40 sweeps of at most 30 inner steps
-//   qaf        cp_admm with the settings of that effort, one scale per component
+// The methods; a start in brackets is what a method does before, and its seconds count:
 //
-// Errors are means over the seeds; seconds are sums over the seeds divided by their number.
+//   float         CP-ALS, 100 plain sweeps from a random start
+//   als-ptq       [float] balanced, quantized with one scale a factor
+//   paper-random  the AO-ADMM of Cherniuk et al. 2023 (paper_options()) from a random start: one scale a factor, full
+//                 code range, the best of 200 scales, 40 sweeps of at most 30 inner steps
+//   paper-als     [float] the same from these factors
+//   paper-epc     [float] the same from their error-preserving correction
+//   start-ptq     cp_admm's start, which prepares for the noise of rounding, quantized with one scale a component
+//   start-cd      [start-ptq] then fit_weights and coordinate_descent: cp_admm without the method of multipliers
+//   admm          cp_admm without these refinements
+//   qaf           cp_admm
+//   direct        the weights themselves, not factored, in as many bits in total as the factored model has in its codes
+//                 and one float32 weight a component. Each output channel has one least-squares scale (32 bits of the
+//                 total). That is no whole number of bits a weight, so channels differ: starting from 0 bits for all,
+//                 the channel whose squared error falls most gets one bit more, until the total is used up. A channel
+//                 of 1 bit keeps signs and one magnitude, their mean; a channel of 0 bits is zero.
+//   best-float    a limit: the best float CP model of that rank known, by 1500 extrapolated sweeps with falling noise
+//   noise-law     a limit for plain rounding: the least expected error with rounding noise that does not depend on the
+//                 factors, by 800 such sweeps
+//
+// Tables: means over the seeds; seconds: those of one seed, summed over the layers. Without arguments it runs for about
+// a minute.
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
-#include <qaf/io/npy.hpp>
-#include <qaf/qaf.hpp>
-
+#include "support/arguments.hpp"
+#include "support/error_methods.hpp"
+#include "support/layers.hpp"
+#include "support/progress_bar.hpp"
+#include "support/svg_plot.hpp"
 #include "support/table.hpp"
 #include "support/weights.hpp"
 
 namespace {
 
-struct Figures {
-  double float_error = 0, afterwards = 0, paper = 0, ours = 0;
-  double paper_seconds = 0, our_seconds = 0;
-
-  void add(const Figures& other, double share) {
-    float_error += share * other.float_error;
-    afterwards += share * other.afterwards;
-    paper += share * other.paper;
-    ours += share * other.ours;
-    paper_seconds += share * other.paper_seconds;
-    our_seconds += share * other.our_seconds;
-  }
-
-  std::vector<std::string> row(const std::string& name, const std::string& rank) const {
-    return {name,
-            rank,
-            fixed(float_error, 4),
-            fixed(afterwards, 4),
-            fixed(paper, 4),
-            fixed(ours, 4),
-            fixed(paper_seconds, 2),
-            fixed(our_seconds, 2)};
-  }
+struct Settings {
+  std::vector<Layer> layers;
+  std::vector<int> bits;
+  double reduction = 2;
+  int seeds = 1;
+  qaf::Effort effort = qaf::Effort::normal;
+  std::vector<Method> methods;
 };
 
-Figures measure(const qaf::DenseTensor<float>& tensor, qaf::Index rank, int bits, std::uint64_t seed,
-                qaf::Effort effort) {
-  Figures figures;
-  qaf::CpAlsOptions als_options;
-  als_options.max_iterations = 100;
-  als_options.tolerance = 0;
-  als_options.seed = seed;
-  const auto als = cp_als(tensor, rank, als_options);
-  figures.float_error = als.relative_error;
+/// One line of the CSV file.
+struct Measurement {
+  std::size_t layer;  // their positions in the settings
+  int bits;
+  int seed;
+  std::size_t method;
+  Outcome outcome;
+};
 
-  qaf::UniformQuantizer quantizer;
-  quantizer.bits = bits;
-  quantizer.granularity = qaf::Granularity::tensor;
-  quantizer.scale_method = qaf::ScaleMethod::grid;
-  figures.afterwards = relative_error(tensor, quantize(als.model, quantizer));
+using Measurements = std::vector<Measurement>;
 
-  qaf::CpAdmmOptions paper_options = qaf::paper_options();
-  paper_options.tolerance = 0;
-  paper_options.patience = paper_options.max_iterations;
-  const auto paper = cp_admm(tensor, als.model, quantizer, paper_options);
-  figures.paper = paper.relative_error;
-  figures.paper_seconds = als.seconds + paper.seconds;
-
-  quantizer = qaf::UniformQuantizer();
-  quantizer.bits = bits;
-  qaf::CpAdmmOptions options = qaf::cp_admm_options(effort);
-  options.start.seed = seed;
-  const auto ours = cp_admm(tensor, rank, quantizer, options);
-  figures.ours = ours.relative_error;
-  figures.our_seconds = ours.seconds;
-  return figures;
+/// The words of "one,two", all different.
+std::vector<std::string> words_of(const std::string& option, const std::string& text) {
+  std::vector<std::string> words(1);
+  for (const char c : text)
+    if (c == ',')
+      words.emplace_back();
+    else
+      words.back() += c;
+  for (std::size_t k = 0; k < words.size(); ++k) {
+    if (words[k].empty()) throw UsageError(option + " must be a list such as one,two, got '" + text + "'");
+    if (std::find(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(k), words[k]) !=
+        words.begin() + static_cast<std::ptrdiff_t>(k))
+      throw UsageError(option + " names " + words[k] + " twice");
+  }
+  return words;
 }
 
-int environment_number(const char* name, int otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
+std::vector<int> bits_of(const Arguments& arguments) {
+  std::vector<int> bits;
+  for (const std::string& word : words_of("--bits", arguments.text("--bits", "4"))) {
+    if (word.size() != 1 || word[0] < '2' || word[0] > '8')
+      throw UsageError("--bits must be a list of whole numbers from 2 to 8, got '" + word + "'");
+    bits.push_back(word[0] - '0');
+  }
+  std::sort(bits.begin(), bits.end());
+  return bits;
+}
+
+double reduction_of(const Arguments& arguments) {
+  const std::string word = arguments.text("--reduction", "2");
+  char* end = nullptr;
+  const double reduction = std::strtod(word.c_str(), &end);
+  if (word.empty() || *end != '\0' || !(reduction >= 0.5 && reduction <= 1000))
+    throw UsageError("--reduction must be a number from 0.5 to 1000, got '" + word + "'");
+  return reduction;
+}
+
+/// Those of `all` that the option names, in the order of `all`; all without the option.
+template <typename Named>
+std::vector<Named> chosen(const Arguments& arguments, const std::string& option, std::vector<Named> all) {
+  if (!arguments.has(option)) return all;
+  std::vector<std::string> words = words_of(option, arguments.text(option, ""));
+  std::vector<Named> result;
+  std::string known;
+  for (const Named& one : all) {
+    known += std::string(known.empty() ? "" : ", ") + one.name;
+    const auto found = std::find(words.begin(), words.end(), one.name);
+    if (found == words.end()) continue;
+    result.push_back(one);
+    words.erase(found);
+  }
+  if (!words.empty()) throw UsageError(option + " knows " + known + ", got '" + words.front() + "'");
+  return result;
+}
+
+Settings settings_of(const Arguments& arguments) {
+  Settings settings;
+  settings.bits = bits_of(arguments);
+  settings.reduction = reduction_of(arguments);
+  settings.seeds = static_cast<int>(arguments.whole_number("--seeds", 1, 1000, 1));
+  constexpr qaf::Effort efforts[] = {qaf::Effort::normal, qaf::Effort::quick, qaf::Effort::thorough};
+  settings.effort = efforts[arguments.choice("--effort", {"normal", "quick", "thorough"})];
+  settings.methods = chosen(arguments, "--methods", all_methods());
+  const bool bundled = arguments.positional().empty();
+  settings.layers =
+      chosen(arguments, "--layers", bundled ? read_bundled_layers() : read_layers(arguments.positional().front()));
+  return settings;
+}
+
+/// A file that appears under its name only when it is whole.
+class OutputFile {
+ public:
+  /// Sees at once, not after the measurements, whether the file can be written. None where `path` is empty.
+  explicit OutputFile(const std::string& path) : path_(path), part_(path + ".part") {
+    if (path_.empty()) return;
+    if (std::filesystem::is_directory(path_)) throw std::runtime_error(path_ + ": is a folder");
+    stream_.open(part_, std::ios::binary);
+    if (!stream_) throw std::runtime_error(part_ + ": cannot be written");
+  }
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile() {
+    std::error_code ignored;
+    if (stream_.is_open()) std::filesystem::remove(part_, ignored);
+  }
+
+  void write(const std::string& text) {
+    if (path_.empty()) return;
+    stream_ << text;
+    stream_.flush();
+    if (!stream_) throw std::runtime_error(part_ + ": cannot be written");
+    stream_.close();
+    std::filesystem::rename(part_, path_);
+  }
+
+ private:
+  std::string path_, part_;
+  std::ofstream stream_;
+};
+
+void show_progress(const std::string& text) {
+  if (stderr_is_terminal()) std::fprintf(stderr, "\r%s\033[K", text.c_str());
+}
+
+Measurements measure(const Settings& settings) {
+  Measurements all;
+  for (std::size_t layer = 0; layer < settings.layers.size(); ++layer) {
+    const Layer& measured = settings.layers[layer];
+    const qaf::Index rank = rank_for_reduction(measured.tensor.dimensions(), settings.reduction);
+    for (int seed = 0; seed < settings.seeds; ++seed) {
+      MethodRuns runs(measured.tensor, rank, static_cast<std::uint64_t>(seed), settings.effort);
+      for (const int bits : settings.bits)
+        for (std::size_t method = 0; method < settings.methods.size(); ++method) {
+          show_progress(measured.name + ", seed " + std::to_string(seed) + ", " + std::to_string(bits) +
+                        " bits: " + settings.methods[method].name);
+          all.push_back({layer, bits, seed, method, (runs.*settings.methods[method].run)(bits)});
+        }
+    }
+  }
+  show_progress("");
+  return all;
+}
+
+/// The mean over the seeds.
+Outcome mean_of(const Measurements& all, std::size_t layer, int bits, std::size_t method) {
+  Outcome sum;
+  double count = 0;
+  for (const Measurement& one : all) {
+    if (one.layer != layer || one.bits != bits || one.method != method) continue;
+    sum.relative_error += one.outcome.relative_error;
+    sum.seconds += one.outcome.seconds;
+    ++count;
+  }
+  return {sum.relative_error / count, sum.seconds / count};
+}
+
+/// Errors: the mean over the layers; seconds: the sum.
+Outcome total_of(const Settings& settings, const Measurements& all, int bits, std::size_t method) {
+  Outcome total;
+  const double layers = static_cast<double>(settings.layers.size());
+  for (std::size_t layer = 0; layer < settings.layers.size(); ++layer) {
+    const Outcome mean = mean_of(all, layer, bits, method);
+    total.relative_error += mean.relative_error / layers;
+    total.seconds += mean.seconds;
+  }
+  return total;
+}
+
+/// The table of the methods `first` to `last - 1`.
+void print_table(const Settings& settings, const Measurements& all, int bits, std::size_t first, std::size_t last) {
+  std::vector<std::string> header = {"layer", "rank"}, mean = {"mean", ""}, seconds = {"seconds", ""};
+  for (std::size_t method = first; method < last; ++method) {
+    header.push_back(settings.methods[method].name);
+    const Outcome total = total_of(settings, all, bits, method);
+    mean.push_back(fixed(total.relative_error, 4));
+    seconds.push_back(fixed(total.seconds, 2));
+  }
+  Table table(header);
+  for (std::size_t layer = 0; layer < settings.layers.size(); ++layer) {
+    const Layer& measured = settings.layers[layer];
+    std::vector<std::string> row = {
+        measured.name, std::to_string(rank_for_reduction(measured.tensor.dimensions(), settings.reduction))};
+    for (std::size_t method = first; method < last; ++method)
+      row.push_back(fixed(mean_of(all, layer, bits, method).relative_error, 4));
+    table.add(row);
+  }
+  table.add(mean);
+  table.add(seconds);
+  table.print();
+  std::printf("\n");
+}
+
+void print_tables(const Settings& settings, const Measurements& all) {
+  constexpr std::size_t most_columns = 7;
+  const std::size_t methods = settings.methods.size(), tables = (methods + most_columns - 1) / most_columns;
+  for (const int bits : settings.bits) {
+    std::printf("Relative error at %d bits, 1/%g of the parameters, mean of %d %s:\n\n", bits, settings.reduction,
+                settings.seeds, settings.seeds == 1 ? "seed" : "seeds");
+    for (std::size_t table = 0; table < tables; ++table)
+      print_table(settings, all, bits, table * methods / tables, (table + 1) * methods / tables);
+  }
+}
+
+/// A field of a CSV file: quoted where it has to be.
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string csv_text(const Settings& settings, const Measurements& all) {
+  std::string text = "layer,shape,rank,reduction,bits,seed,method,relative_error,seconds\n";
+  for (const Measurement& one : all) {
+    const Layer& layer = settings.layers[one.layer];
+    const std::vector<qaf::Index>& dimensions = layer.tensor.dimensions();
+    std::string shape;
+    for (const qaf::Index size : dimensions) shape += (shape.empty() ? "" : "x") + std::to_string(size);
+    char numbers[256];
+    std::snprintf(numbers, sizeof numbers, ",%td,%g,%d,%d,%s,%.6g,%.4g\n",
+                  rank_for_reduction(dimensions, settings.reduction), settings.reduction, one.bits, one.seed,
+                  settings.methods[one.method].name, one.outcome.relative_error, one.outcome.seconds);
+    text += csv_field(layer.name) + "," + shape + numbers;
+  }
+  return text;
+}
+
+Plot plot_of(const Settings& settings, const Measurements& all) {
+  Plot plot;
+  const std::size_t layers = settings.layers.size();
+  plot.title = layers == 1 ? settings.layers.front().name
+                           : std::to_string(layers) + " layers, " + settings.layers.front().name + " to " +
+                                 settings.layers.back().name;
+  char reduction[64];
+  std::snprintf(reduction, sizeof reduction, ", 1/%g of the parameters", settings.reduction);
+  plot.title += reduction;
+  plot.x_label = "bits of a code";
+  plot.y_label = layers == 1 ? "relative error" : "relative error, mean over the layers";
+  for (std::size_t method = 0; method < settings.methods.size(); ++method) {
+    const Method& drawn = settings.methods[method];
+    PlotSeries series;
+    series.name = drawn.name;
+    // A method looks the same whichever others are drawn.
+    while (series.name != all_methods()[series.style].name) ++series.style;
+    series.dashed = !drawn.is_quantized;
+    series.thick = series.name == "qaf";
+    for (const int bits : settings.bits)
+      series.points.emplace_back(bits, total_of(settings, all, bits, method).relative_error);
+    plot.series.push_back(series);
+  }
+  return plot;
+}
+
+std::string help_text(const Arguments& arguments) {
+  std::string text = "usage: quantized_error_benchmark [WEIGHTS] [options]\n" + arguments.help() + "\nmethods:\n";
+  for (const Method& method : all_methods()) {
+    std::string line = std::string("  ") + method.name;
+    line.resize(26, ' ');
+    text += line + method.help + "\n";
+  }
+  return text;
+}
+
+void run(const Arguments& arguments) {
+  const std::string csv_path = arguments.text("--csv", ""), svg_path = arguments.text("--svg", "");
+  for (const char* option : {"--csv", "--svg"})
+    if (arguments.has(option) && arguments.text(option, "").empty())
+      throw UsageError(std::string(option) + " needs the name of a file");
+  if (!csv_path.empty() && csv_path == svg_path) throw UsageError("--csv and --svg must be different files");
+  const Settings settings = settings_of(arguments);
+  OutputFile csv(csv_path), svg(svg_path);
+  const Measurements all = measure(settings);
+  print_tables(settings, all);
+  csv.write(csv_text(settings, all));
+  svg.write(svg_text(plot_of(settings, all)));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    std::vector<std::string> files(argv + 1, argv + argc);
-    if (files.empty())
-      for (const char* layer : {"conv2", "conv3", "conv4", "conv5", "conv6"})
-        files.push_back(std::string(QAF_EXAMPLE_DATA "/network/") + layer + ".weight.npy");
-    const int bits = environment_number("QAF_BITS", 4);
-    const int seeds = environment_number("QAF_SEEDS", 3);
-    const qaf::Effort efforts[] = {qaf::Effort::quick, qaf::Effort::normal, qaf::Effort::thorough};
-    const int effort = environment_number("QAF_EFFORT", 1);
-    if (bits < 2 || bits > 8 || seeds < 1 || effort < 0 || effort > 2)
-      throw std::invalid_argument("QAF_BITS must be 2 to 8, QAF_SEEDS 1 or more, QAF_EFFORT 0 to 2");
-
-    Table table({"layer", "rank", "float", "ALS, PTQ", "paper", "qaf", "paper (s)", "qaf (s)"});
-    Figures sum;
-    for (const std::string& file : files) {
-      const auto tensor = as_factored_tensor(qaf::read_npy<float>(file));
-      const qaf::Index rank = rank_for_reduction(tensor.dimensions(), 2);
-      Figures layer;
-      for (int seed = 0; seed < seeds; ++seed)
-        layer.add(measure(tensor, rank, bits, static_cast<std::uint64_t>(seed), efforts[effort]), 1.0 / seeds);
-      table.add(layer.row(std::filesystem::path(file).filename().string(), std::to_string(rank)));
-      sum.add(layer, 1);
-    }
-    Figures mean = sum;
-    const double layers = static_cast<double>(files.size());
-    mean.add(sum, 1 / layers - 1);
-    mean.paper_seconds = sum.paper_seconds;
-    mean.our_seconds = sum.our_seconds;
-    table.add(mean.row("mean; seconds: sum", ""));
-    std::printf("relative error at %d bits, mean of %d seeds\n\n", bits, seeds);
-    table.print();
+    const Arguments arguments(
+        argc, argv,
+        {{"--bits", "LIST", "2 to 8, such as 2,3,4 (default: 4)"},
+         {"--reduction", "NUMBER", "parameters of the layer to those of the factors (default: 2)"},
+         {"--seeds", "NUMBER", "how many random starts (default: 1)"},
+         {"--effort", "EFFORT", "of cp_admm: quick, normal (default) or thorough"},
+         {"--layers", "LIST", "layers by name (default: all)"},
+         {"--methods", "LIST", "methods by name (default: all)"},
+         {"--csv", "FILE", "all measurements, line by line"},
+         {"--svg", "FILE", "a picture of the mean errors against the bits"}},
+        1);
+    if (arguments.has("--help"))
+      std::printf("%s", help_text(arguments).c_str());
+    else
+      run(arguments);
     return 0;
+  } catch (const UsageError& error) {
+    std::fprintf(stderr, "quantized_error_benchmark: %s; --help lists the options\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "quantized_error_benchmark: %s\n", error.what());
     return 1;

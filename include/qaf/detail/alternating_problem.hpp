@@ -70,8 +70,12 @@ class AlternatingProblem {
   /// Cost: `R^2` multiplications, since the Gram matrices of all modes are at hand.
   double relative_error(Index mode, const Matrix<Scalar>& f, const Matrix<Scalar>& g) const {
     const std::size_t n = static_cast<std::size_t>(mode);
-    const double inner = f.cwiseProduct(plain_ ? factors_[n] : seen_[n]).template cast<double>().sum();
-    const double model = g.cwiseProduct(grams_[n]).template cast<double>().sum();
+    // Columns in the scalar's own precision, which is several times as fast, and their sums in double.
+    const auto inner_product = [](const Matrix<Scalar>& a, const Matrix<Scalar>& b) {
+      return a.cwiseProduct(b).colwise().sum().template cast<double>().sum();
+    };
+    const double inner = inner_product(f, plain_ ? factors_[n] : seen_[n]);
+    const double model = inner_product(g, grams_[n]);
     const double squared = 1 - 2 * inner + model;
     return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0);
   }
