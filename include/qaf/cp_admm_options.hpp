@@ -27,7 +27,7 @@ enum class Effort {
 /// Settings of `cp_admm`.
 struct CpAdmmOptions {
   /// Sweeps of the method of multipliers over all modes at the most, 1 or more.
-  Index max_iterations = 330;
+  Index max_iterations = 300;
 
   /// Steps on one factor in one sweep at the most, 1 or more. With a rising penalty one is best: they go on
   /// from the sweep before.
@@ -86,7 +86,7 @@ struct CpAdmmOptions {
   static CpAlsOptions extrapolated() {
     CpAlsOptions options;
     options.extrapolate = true;
-    options.max_iterations = 200;
+    options.max_iterations = 300;
     options.tolerance = 1e-7;
     options.first_noise = 0.26;
     return options;
@@ -97,8 +97,8 @@ struct CpAdmmOptions {
 inline CpAdmmOptions cp_admm_options(Effort effort) {
   CpAdmmOptions options;
   if (effort == Effort::quick) {
-    options.start.max_iterations = 50;
-    options.max_iterations = 80;
+    options.start.max_iterations = 75;
+    options.max_iterations = 75;
   } else if (effort == Effort::thorough) {
     options.start.max_iterations = 400;
     options.partial_restarts = 15;

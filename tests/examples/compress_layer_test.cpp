@@ -244,6 +244,34 @@ TEST_CASE("compress_layer refuses what it cannot do with one sentence and leaves
   }
 }
 
+TEST_CASE("compress_layer --calibration minimizes the error that the given inputs see", "[compress_layer]") {
+  const Folder folder;
+  qaf::write_npy(folder / "layer.npy", weights<float>({8, 6, 9}, qaf::StorageOrder::row_major));
+  // Inputs that are nearly all the same in every channel.
+  qaf::Matrix<double> channels = qaf::Matrix<double>::Ones(6, 6) + 0.01 * qaf::Matrix<double>::Identity(6, 6);
+  qaf::write_npy(folder / "input.channels.npy", channels);
+  qaf::write_npy(folder / "input.positions.npy", qaf::Matrix<double>::Identity(9, 9).eval());
+  const std::string layer = "\"" + (folder / "layer.npy") + "\" --rank 6 --json";
+  const Run plain = run(layer);
+  const Run weighted = run(layer + " --calibration \"" + (folder / "input") + "\"");
+  REQUIRE(weighted.exit_code == 0);
+  CHECK(json_value(plain.out, "weighted") == "false");
+  CHECK(json_value(weighted.out, "weighted") == "true");
+  // Most of the weights cannot be seen: what can is fitted far better.
+  CHECK(json_number(weighted.out, "relative_error") < 0.7 * json_number(plain.out, "relative_error"));
+
+  const Run missing = run(layer + " --calibration \"" + (folder / "other") + "\"");
+  CHECK(missing.exit_code == 1);
+  CHECK(missing.out.find("other.channels.npy: cannot be opened") != std::string::npos);
+  qaf::write_npy(folder / "input.positions.npy", qaf::Matrix<double>::Identity(4, 4).eval());
+  const Run other_size = run(layer + " --calibration \"" + (folder / "input") + "\"");
+  CHECK(other_size.exit_code == 1);
+  CHECK(other_size.out ==
+        "compress_layer: qaf::weighted: metric 2 must be 9 x 1 importances, a 9 x 9 matrix or empty, "
+        "got 4 x 4\n");
+  CHECK(run(layer + " --effort slow").exit_code == 2);
+}
+
 TEST_CASE("compress_layer of zeros has error 0", "[compress_layer]") {
   const Folder folder;
   qaf::write_npy(folder / "zeros.npy", Eigen::MatrixXf::Zero(5, 4).eval());
