@@ -27,7 +27,7 @@ enum class Effort {
 /// Settings of `cp_admm`.
 struct CpAdmmOptions {
   /// Sweeps of the method of multipliers over all modes at the most, 1 or more.
-  Index max_iterations = 300;
+  Index max_iterations = 400;
 
   /// Steps on one factor in one sweep at the most, 1 or more. With a rising penalty one is best: they go on
   /// from the sweep before.
@@ -71,9 +71,10 @@ struct CpAdmmOptions {
   /// plain CP-ALS, as the paper does.
   double start_noise = 0.35;
 
-  /// Starts from seeds `start.seed`, `start.seed + 1`, ... of which the one with the least expected error goes on, 1 or
-  /// more. Which start is best foretells well which result is.
-  Index starts = 1;
+  /// Starts from seeds `start.seed`, `start.seed + 1`, ... of which the one with the least expected error goes on, 0 or
+  /// more. Which start is best foretells well which result is. 0 chooses: 4 below rank 32, where starts differ most and
+  /// cost least, else 1.
+  Index starts = 0;
 
   /// How often a part of the best start's components is replaced by random ones and the start solved again, half as
   /// many sweeps as it had; kept where the expected error falls. 0 or more. Ten of them gain more than ten starts.
@@ -86,7 +87,7 @@ struct CpAdmmOptions {
   static CpAlsOptions extrapolated() {
     CpAlsOptions options;
     options.extrapolate = true;
-    options.max_iterations = 300;
+    options.max_iterations = 350;
     options.tolerance = 1e-7;
     options.first_noise = 0.26;
     return options;
@@ -97,8 +98,8 @@ struct CpAdmmOptions {
 inline CpAdmmOptions cp_admm_options(Effort effort) {
   CpAdmmOptions options;
   if (effort == Effort::quick) {
-    options.start.max_iterations = 75;
-    options.max_iterations = 75;
+    options.start.max_iterations = 90;
+    options.max_iterations = 100;
   } else if (effort == Effort::thorough) {
     options.start.max_iterations = 400;
     options.partial_restarts = 15;
@@ -114,6 +115,7 @@ inline CpAdmmOptions paper_options() {
   CpAdmmOptions options;
   options.start = {};
   options.start_noise = 0;
+  options.starts = 1;
   options.max_iterations = 40;
   options.max_inner_iterations = 30;
   options.first_penalty = options.last_penalty = 1;
@@ -142,7 +144,7 @@ inline void validate(const CpAdmmOptions& options) {
   in_range("momentum", options.momentum, 0, "from 0 to 1", 1);
   in_range("tolerance", options.tolerance, 0, "0 or more and finite", any);
   if (options.patience < 1) detail::fail("CpAdmmOptions", "patience must be at least 1, got ", options.patience);
-  if (options.starts < 1) detail::fail("CpAdmmOptions", "starts must be at least 1, got ", options.starts);
+  if (options.starts < 0) detail::fail("CpAdmmOptions", "starts must be 0 or more, got ", options.starts);
   if (options.partial_restarts < 0)
     detail::fail("CpAdmmOptions", "partial_restarts must be 0 or more, got ", options.partial_restarts);
   in_range("start_noise", options.start_noise, 0, "0 or more and finite", any);

@@ -156,8 +156,8 @@ CpModel<Scalar> zero_model(const std::vector<Index>& dimensions, Index rank) {
 inline std::vector<double> noise_of_modes(const char* function, const std::vector<double>& noise, Index order) {
   const std::size_t count = static_cast<std::size_t>(order);
   if (noise.size() > 1 && noise.size() != count)
-    fail(function, "CpAlsOptions::noise must hold a value for each of the ", order, " modes, one for all, or none, got ",
-         noise.size());
+    fail(function, "CpAlsOptions::noise must hold a value for each of the ", order,
+         " modes, one for all, or none, got ", noise.size());
   return noise.size() == count ? noise : std::vector<double>(count, noise.empty() ? 0 : noise.front());
 }
 

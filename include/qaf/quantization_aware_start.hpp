@@ -72,7 +72,9 @@ auto quantization_aware_start(const Tensor& tensor, Index rank, const Quantizers
       return !stopped;
     };
     bool go_on = best.status != Status::stopped_by_callback && best.model.weights.any();
-    for (Index k = 1; k < options.starts && go_on; ++k) {
+    constexpr Index small_rank = 32, starts_of_small_rank = 4;
+    const Index starts = options.starts > 0 ? options.starts : rank < small_rank ? starts_of_small_rank : 1;
+    for (Index k = 1; k < starts && go_on; ++k) {
       als.seed = options.start.seed + static_cast<std::uint64_t>(k);
       go_on = offer(cp_als(weighted, rank, als));
     }

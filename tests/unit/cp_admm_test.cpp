@@ -42,6 +42,7 @@ CpAdmmOptions sweeps(Index count, std::uint64_t seed = 0) {
   options.tolerance = 0;
   options.patience = count + 1;
   options.start.max_iterations = 50;
+  options.starts = 1;
   options.start.seed = seed;
   return options;
 }
@@ -245,12 +246,22 @@ TEST_CASE("ADMM stops where the error no longer changes", "[cp_admm]") {
   CpAdmmOptions options = sweeps(500);
   options.start.max_iterations = 2;
   options.tolerance = 1e-5;
+  options.first_penalty = options.last_penalty;
   const auto result = qaf::cp_admm(tensor, 2, IdentityQuantizer(), options);
   CHECK(result.status == Status::converged);
   REQUIRE(result.iterations >= 2);
   const std::size_t last = result.history.size() - 1;
   CHECK(std::abs(result.history[last] - result.history[last - 1]) <= options.tolerance);
   for (std::size_t k = 1; k < last; ++k) CHECK(std::abs(result.history[k] - result.history[k - 1]) > options.tolerance);
+
+  // While the penalty rises, as many sweeps in a row as patience says.
+  options.first_penalty = 0.3;
+  options.patience = 4;
+  const auto rising = qaf::cp_admm(tensor, 2, IdentityQuantizer(), options);
+  CHECK(rising.status == Status::converged);
+  REQUIRE(rising.iterations >= 5);
+  for (std::size_t k = rising.history.size() - 4; k < rising.history.size(); ++k)
+    CHECK(std::abs(rising.history[k] - rising.history[k - 1]) <= options.tolerance);
 }
 
 TEST_CASE("ADMM stops where the best error has not fallen for long", "[cp_admm]") {
@@ -337,7 +348,7 @@ TEMPLATE_TEST_CASE("From its own start, or the same one given, ADMM goes the sam
     CAPTURE(start_noise);
     CpAdmmOptions options = sweeps(8, 3);
     options.start_noise = start_noise;
-    options.start.noise = {0.001};
+    options.start.noise = std::vector<double>{0.001};
     qaf::CpAlsOptions als = options.start;
     als.noise.clear();
     for (const Index length : {8, 7, 6})
@@ -507,7 +518,8 @@ TEMPLATE_TEST_CASE("ADMM refuses what it cannot use before any work", "[cp_admm]
       {with([](auto& o) { o.patience = 0; }), "qaf::CpAdmmOptions: patience must be at least 1, got 0"},
       {with([](auto& o) { o.start.max_iterations = 0; }),
        "qaf::CpAlsOptions: max_iterations must be at least 1, got 0"},
-      {with([](auto& o) { o.start.noise = {-1}; }), "qaf::CpAlsOptions: noise must be 0 or more and finite, got -1"}};
+      {with([](auto& o) { o.start.noise = std::vector<double>{-1}; }),
+       "qaf::CpAlsOptions: noise must be 0 or more and finite, got -1"}};
   for (const auto& bad : bad_options) {
     const auto& options = bad.first;  // a structured binding cannot be captured in C++17
     const std::string& sentence = bad.second;

@@ -208,7 +208,7 @@ TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_
       const auto tensor = support::low_rank_tensor<TestType>(dimensions, 2, 0.2, 3, StorageOrder::column_major);
       // Sweep by sweep, since the result of many is the one with the least error, without the noise's part.
       CpAlsOptions options = sweeps(1);
-      options.noise = {noise};
+      options.noise = std::vector<double>{noise};
       CpModel<TestType> model = qaf::cp_als(tensor, 2, options).model;
       for (int k = 0; k < 300; ++k) model = qaf::cp_als(tensor, model, options).model;
       for (std::size_t mode = 0; mode < dimensions.size(); ++mode) {
@@ -231,7 +231,7 @@ TEMPLATE_TEST_CASE("With noise the expected error never rises", "[cp_als]", floa
   for (const double noise : {0.001, 0.03, 0.3}) {
     CAPTURE(noise);
     CpAlsOptions options = sweeps(1);
-    options.noise = {noise};
+    options.noise = std::vector<double>{noise};
     const auto objective = [&](const CpModel<TestType>& model) {
       const double error = support::direct_error(tensor, model);
       return error * error + kappa(noise, 3) * model.weights.template cast<double>().squaredNorm() / (norm * norm);
@@ -492,7 +492,7 @@ TEMPLATE_TEST_CASE("ALS works the same at every scale of the data", "[cp_als]", 
                                                                    : std::vector<double>{1e-200, 1e-100, 1e100, 1e150};
   for (const double noise : {0.0, 0.004}) {
     CpAlsOptions options = sweeps(20);
-    options.noise = {noise};
+    options.noise = std::vector<double>{noise};
     const double from_random = qaf::cp_als(tensor, 3, options).relative_error;
     const double from_eigenvectors =
         qaf::cp_als(tensor, qaf::initialize_gram_eigenvectors(tensor, 3), options).relative_error;
@@ -546,10 +546,11 @@ TEMPLATE_TEST_CASE("ALS refuses what it cannot use, and says what", "[cp_als]", 
       {with([&](auto& o) { o.tolerance = infinity; }),
        "qaf::CpAlsOptions: tolerance must be 0 or more and finite, got inf"},
       {with([](auto& o) {
-         o.noise = {0.1, -1};
+         o.noise = std::vector<double>{0.1, -1};
        }),
        "qaf::CpAlsOptions: noise must be 0 or more and finite, got -1"},
-      {with([&](auto& o) { o.noise = {nan}; }), "qaf::CpAlsOptions: noise must be 0 or more and finite, got nan"}};
+      {with([&](auto& o) { o.noise = std::vector<double>{nan}; }),
+       "qaf::CpAlsOptions: noise must be 0 or more and finite, got nan"}};
   for (const auto& bad : bad_options) {
     const auto& options = bad.first;  // a structured binding cannot be captured in C++17
     const std::string& sentence = bad.second;

@@ -122,7 +122,7 @@ TEMPLATE_TEST_CASE("Without metrics, or with identities, nothing changes", "[wei
   for (const Index length : {6, 5, 4}) identities.push_back(3 * Matrix<double>::Identity(length, length));
   qaf::CpAlsOptions options;
   options.max_iterations = 20;
-  options.noise = {0.01};
+  options.noise = std::vector<double>{0.01};
   CHECK(qaf::cp_als(qaf::weighted(tensor, identities), 3, options).relative_error ==
         Approx(qaf::cp_als(tensor, 3, options).relative_error).epsilon(Tolerance<TestType>::repeated));
 }
