@@ -13,6 +13,7 @@
 
 #include "support/catch.hpp"
 #include "support/error_text.hpp"
+#include "support/models.hpp"
 #include "support/random.hpp"
 #include "support/reference.hpp"
 #include "support/tolerance.hpp"
@@ -26,6 +27,8 @@ using qaf::Index;
 using qaf::Matrix;
 using qaf::Status;
 using qaf::StorageOrder;
+using support::is_normalized;
+using support::same_bits;
 using support::Tolerance;
 
 using Sizes = std::vector<Index>;
@@ -36,25 +39,6 @@ CpAlsOptions sweeps(Index count, std::uint64_t seed = 0) {
   options.tolerance = 0;
   options.seed = seed;
   return options;
-}
-
-template <typename Scalar>
-bool same_bits(const CpModel<Scalar>& a, const CpModel<Scalar>& b) {
-  if (a.weights != b.weights || a.factors.size() != b.factors.size()) return false;
-  for (std::size_t n = 0; n < a.factors.size(); ++n)
-    if (a.factors[n] != b.factors[n]) return false;
-  return true;
-}
-
-template <typename Scalar>
-bool is_normalized(const CpModel<Scalar>& model) {
-  const Scalar small = static_cast<Scalar>(Tolerance<Scalar>::rounding);
-  for (Index r = 0; r < model.rank(); ++r) {
-    if (!(model.weights[r] >= 0) || (r > 0 && model.weights[r] > model.weights[r - 1])) return false;
-    for (const Matrix<Scalar>& factor : model.factors)
-      if (model.weights[r] > 0 && std::abs(factor.col(r).norm() - 1) > small) return false;
-  }
-  return true;
 }
 
 /// How far the components of `found` are from those of `exact`, in any order: 1 less the smallest of the

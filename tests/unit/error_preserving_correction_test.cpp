@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/error_text.hpp"
+#include "support/models.hpp"
 #include "support/random.hpp"
 #include "support/reference.hpp"
 #include "support/tolerance.hpp"
@@ -24,6 +25,7 @@ using qaf::Matrix;
 using qaf::Status;
 using qaf::StorageOrder;
 using qaf::Vector;
+using support::same_bits;
 using support::Tolerance;
 
 using Options = qaf::ErrorPreservingCorrectionOptions;
@@ -45,14 +47,6 @@ auto long_fit(const Tensor& tensor, Index rank, Index count = 300) {
   options.tolerance = 0;
   options.extrapolate = true;
   return qaf::cp_als(tensor, rank, options).model;
-}
-
-template <typename Scalar>
-bool same_bits(const CpModel<Scalar>& a, const CpModel<Scalar>& b) {
-  if (a.weights != b.weights || a.factors.size() != b.factors.size()) return false;
-  for (std::size_t n = 0; n < a.factors.size(); ++n)
-    if (a.factors[n] != b.factors[n]) return false;
-  return true;
 }
 
 bool never_rises(const std::vector<double>& history) { return std::is_sorted(history.rbegin(), history.rend()); }
