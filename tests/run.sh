@@ -28,7 +28,7 @@ build_and_test() {
 
 case ${1-} in
   '')
-    configure default -DCMAKE_BUILD_TYPE=Release
+    configure default -DCMAKE_BUILD_TYPE=Release -DQAF_BUILD_BENCHMARKS=ON
     build_and_test ''
     ;;
   --all)

@@ -138,26 +138,32 @@ CpAdmmResult<Scalar, Quantizer> cp_admm_from(const WeightedTensor<Scalar>& tenso
 /// small: alternating optimization with the method of multipliers (AO-ADMM; Huang, Sidiropoulos and
 /// Liavas 2016), which Cherniuk et al. 2023 use for this. Mode after mode, with F the MTTKRP, G the Hadamard
 /// product of the other Gram matrices and a penalty D that rises from sweep to sweep, it goes on by
-/// `T = (F + (H + U) D) (G + D)^-1`, `H = decode(encode(T - U))`, `U += H - T`. It starts from `cp_als` with
-/// `options.start`, kept from large weights by the noise measured from the quantizer, and ends with
+/// `T = (F + (H + U) D) (G + D)^-1`, `H = decode(encode(T - U))`, `U += H - T`. It starts from
+/// `quantization_aware_start`, a float model that expects the noise measured from the quantizers, and ends with
 /// `fit_weights` and `coordinate_descent`. docs/design.md tells what each step gains.
 ///
-/// `tensor`: anything `tensor_view` takes, of float or double; not changed. `quantizer`: see
-/// `IdentityQuantizer`; it is refitted in every step.
+/// `tensor`: a `weighted` tensor or anything `tensor_view` takes, of float or double; not changed. `quantizers`: one
+/// for all modes (see `IdentityQuantizer`), or a std::vector or, of several types, a std::tuple of one a mode; they are
+/// refitted in every step.
 /// Returns a `CpAdmmResult<Scalar, Quantizer>`, whose model is the best one seen: never worse than the
-/// quantized start. Its weights may be negative. A tensor of zeros gives weights 0 and error 0.
-/// Errors: rank below 1, an option or a field of the quantizer out of range, NaN or infinity in the
-/// tensor. A type that is no quantizer does not compile, with a sentence that says what is missing.
-/// Cost of a sweep: `2 N prod(I) R` flops for the N MTTKRPs, and a mode `4 R^3 / 3` plus, for every inner
-/// step, `2 I_n R^2` and one fit of the quantizer.
+/// quantized start. Its weights may be negative. For a tuple the quantizer is `OneOf<...>`. A tensor of zeros gives
+/// weights 0 and error 0.
+/// Errors: rank below 1, an option or a field of a quantizer out of range, another number of quantizers than modes,
+/// NaN or infinity in the tensor. A type that is no quantizer does not compile, with a sentence that says what is
+/// missing.
+/// Cost of a sweep: `4 prod(I) R` flops for all MTTKRPs, and a mode `R^3 / 3` plus, for every inner step, `4 I_n R^2`
+/// and one fit of the quantizer; in a metric one `R^3 / 3` for every group of its eigenvalues. Memory: as `cp_als`.
 template <typename Tensor, typename Quantizers, typename Scalar = detail::TensorScalar<Tensor>>
 auto cp_admm(const Tensor& tensor, Index rank, const Quantizers& quantizers, const CpAdmmOptions& options = {}) {
   if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
     const detail::Stopwatch stopwatch;
     const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
-    CpModel<Scalar> start = quantization_aware_start(weighted, rank, quantizers, options).model;
+    if (rank < 1) detail::fail("cp_admm", "rank must be at least 1, got ", rank);
+    validate(options);
+    detail::noise_of_modes("cp_admm", options.start.noise, weighted.view().order());
     const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
     const double norm = detail::weighted_norm("cp_admm", weighted);
+    CpModel<Scalar> start = detail::unchecked_start(weighted, rank, each, options).model;
     auto result = detail::cp_admm_from(weighted, norm, std::move(start), each, options);
     result.seconds = stopwatch.seconds();
     return result;

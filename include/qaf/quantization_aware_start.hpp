@@ -40,6 +40,46 @@ CpModel<Scalar> with_replaced_components(CpModel<Scalar> model, std::uint64_t se
   return model;
 }
 
+/// `quantization_aware_start` without its checks; a quantizer for every mode.
+template <typename Scalar, typename Quantizer>
+CpAlsResult<Scalar> unchecked_start(const WeightedTensor<Scalar>& tensor, Index rank,
+                                    const std::vector<Quantizer>& quantizers, const CpAdmmOptions& options) {
+  const Stopwatch stopwatch;
+  CpAlsOptions als = options.start;
+  als.noise = noise_of_modes("cp_admm", als.noise, tensor.view().order());
+  for (std::size_t n = 0; n < quantizers.size() && options.start_noise > 0; ++n) {
+    const Index length = tensor.view().dimension(static_cast<Index>(n));
+    als.noise[n] += options.start_noise * quantization_noise<Scalar>(quantizers[n], length, rank);
+  }
+
+  CpAlsResult<Scalar> best = cp_als(tensor, rank, als);
+  Index iterations = best.iterations;
+  const auto offer = [&](CpAlsResult<Scalar>&& result) {
+    iterations += result.iterations;
+    const bool stopped = result.status == Status::stopped_by_callback;
+    if (result.expected_error < best.expected_error) best = std::move(result);
+    return !stopped;
+  };
+  bool go_on = best.status != Status::stopped_by_callback && best.model.weights.any();
+  constexpr Index small_rank = 32, starts_of_small_rank = 4;
+  const Index starts = options.starts > 0 ? options.starts : rank < small_rank ? starts_of_small_rank : 1;
+  for (Index k = 1; k < starts && go_on; ++k) {
+    als.seed = options.start.seed + static_cast<std::uint64_t>(k);
+    go_on = offer(cp_als(tensor, rank, als));
+  }
+  als.max_iterations = std::max(Index{1}, options.start.max_iterations / 2);
+  als.first_noise /= 16;  // enough for the new components to find their places, not to lose the old ones
+  for (Index k = 0; k < options.partial_restarts && go_on; ++k) {
+    // Seeds that no other start of nearby seeds uses.
+    const std::uint64_t seed = (options.start.seed + 1) * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(k);
+    go_on = offer(cp_als(tensor, with_replaced_components(best.model, seed), als));
+  }
+  best.iterations = iterations;
+  best.seed = options.start.seed;
+  best.seconds = stopwatch.seconds();
+  return best;
+}
+
 }  // namespace detail
 
 /// The first step of `cp_admm`, on its own: a float model that rounding will harm little. It is found by `cp_als` with
@@ -52,43 +92,13 @@ template <typename Tensor, typename Quantizers, typename Scalar = detail::Tensor
 auto quantization_aware_start(const Tensor& tensor, Index rank, const Quantizers& quantizers,
                               const CpAdmmOptions& options = {}) {
   if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {
-    const detail::Stopwatch stopwatch;
+    constexpr const char* function = "quantization_aware_start";
     const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
-    if (rank < 1) detail::fail("quantization_aware_start", "rank must be at least 1, got ", rank);
+    if (rank < 1) detail::fail(function, "rank must be at least 1, got ", rank);
     validate(options);
-    const auto each = detail::quantizers_of_modes("quantization_aware_start", quantizers, weighted.view().order());
-    CpAlsOptions als = options.start;
-    als.noise = detail::noise_of_modes("quantization_aware_start", als.noise, weighted.view().order());
-    for (std::size_t n = 0; n < each.size() && options.start_noise > 0; ++n)
-      als.noise[n] += options.start_noise *
-                      quantization_noise<Scalar>(each[n], weighted.view().dimension(static_cast<Index>(n)), rank);
-
-    CpAlsResult<Scalar> best = cp_als(weighted, rank, als);
-    Index iterations = best.iterations;
-    const auto offer = [&](CpAlsResult<Scalar>&& result) {
-      iterations += result.iterations;
-      const bool stopped = result.status == Status::stopped_by_callback;
-      if (result.expected_error < best.expected_error) best = std::move(result);
-      return !stopped;
-    };
-    bool go_on = best.status != Status::stopped_by_callback && best.model.weights.any();
-    constexpr Index small_rank = 32, starts_of_small_rank = 4;
-    const Index starts = options.starts > 0 ? options.starts : rank < small_rank ? starts_of_small_rank : 1;
-    for (Index k = 1; k < starts && go_on; ++k) {
-      als.seed = options.start.seed + static_cast<std::uint64_t>(k);
-      go_on = offer(cp_als(weighted, rank, als));
-    }
-    als.max_iterations = std::max(Index{1}, options.start.max_iterations / 2);
-    als.first_noise /= 16;  // enough for the new components to find their places, not to lose the old ones
-    for (Index k = 0; k < options.partial_restarts && go_on; ++k) {
-      // Seeds that no other start of nearby seeds uses.
-      const std::uint64_t seed = (options.start.seed + 1) * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(k);
-      go_on = offer(cp_als(weighted, detail::with_replaced_components(best.model, seed), als));
-    }
-    best.iterations = iterations;
-    best.seed = options.start.seed;
-    best.seconds = stopwatch.seconds();
-    return best;
+    detail::noise_of_modes(function, options.start.noise, weighted.view().order());
+    return detail::unchecked_start(weighted, rank,
+                                   detail::quantizers_of_modes(function, quantizers, weighted.view().order()), options);
   }
 }
 

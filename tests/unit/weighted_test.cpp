@@ -218,7 +218,7 @@ TEMPLATE_TEST_CASE("No step after the multipliers raises the weighted error", "[
         CHECK(told == Approx(next).margin(2e-3));
         error = next;
       }
-      CHECK(error < 0.99 * first);
+      CHECK(error < 0.995 * first);
     }
   }
 }
