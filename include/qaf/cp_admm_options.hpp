@@ -71,9 +71,9 @@ struct CpAdmmOptions {
   /// plain CP-ALS, as the paper does.
   double start_noise = 0.35;
 
-  /// Starts from seeds `start.seed`, `start.seed + 1`, ... of which the one with the least expected error goes on, 0 or
-  /// more. Which start is best foretells well which result is. 0 chooses: 4 below rank 32, where starts differ most and
-  /// cost least, else 1.
+  /// Random starts, the first from `start.seed`, of which the one with the least expected error goes on; 0 or more.
+  /// Which start is best foretells well which result is. 0 chooses: 4 below rank 32, where starts differ most and cost
+  /// least, else 1.
   Index starts = 0;
 
   /// How often a part of the best start's components is replaced by random ones and the start solved again, half as

@@ -63,15 +63,15 @@ CpAlsResult<Scalar> unchecked_start(const WeightedTensor<Scalar>& tensor, Index 
   bool go_on = best.status != Status::stopped_by_callback && best.model.weights.any();
   constexpr Index small_rank = 32, starts_of_small_rank = 4;
   const Index starts = options.starts > 0 ? options.starts : rank < small_rank ? starts_of_small_rank : 1;
+  constexpr std::uint64_t stride = 0x9E3779B97F4A7C15u;  // so that calls with neighbouring seeds share no start
   for (Index k = 1; k < starts && go_on; ++k) {
-    als.seed = options.start.seed + static_cast<std::uint64_t>(k);
+    als.seed = options.start.seed + static_cast<std::uint64_t>(k) * stride;
     go_on = offer(cp_als(tensor, rank, als));
   }
   als.max_iterations = std::max(Index{1}, options.start.max_iterations / 2);
   als.first_noise /= 16;  // enough for the new components to find their places, not to lose the old ones
   for (Index k = 0; k < options.partial_restarts && go_on; ++k) {
-    // Seeds that no other start of nearby seeds uses.
-    const std::uint64_t seed = (options.start.seed + 1) * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(k);
+    const std::uint64_t seed = options.start.seed + static_cast<std::uint64_t>(starts + k) * stride;
     go_on = offer(cp_als(tensor, with_replaced_components(best.model, seed), als));
   }
   best.iterations = iterations;
