@@ -12,6 +12,7 @@
 #include <qaf/error.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/types.hpp>
 #include <qaf/weighted_tensor.hpp>
 
@@ -24,6 +25,9 @@ struct CoordinateDescentOptions {
 
   /// Ends where a sweep lowers the relative error by no more than this; 0 or more.
   double tolerance = 1e-6;
+
+  /// In `cp_admm` not used: there all steps share its own.
+  Resources resources = {};
 };
 
 /// Throws `std::invalid_argument` that names the first field out of its range.
@@ -32,6 +36,7 @@ inline void validate(const CoordinateDescentOptions& options) {
     detail::fail("CoordinateDescentOptions", "max_iterations must be at least 1, got ", options.max_iterations);
   if (!(options.tolerance >= 0 && std::isfinite(options.tolerance)))
     detail::fail("CoordinateDescentOptions", "tolerance must be 0 or more and finite, got ", options.tolerance);
+  validate(options.resources);
 }
 
 namespace detail {
@@ -218,7 +223,7 @@ double coordinate_descent(const Tensor& tensor, QuantizedCpModel<Scalar, Quantiz
     model.weights.setZero();
     return 0;
   }
-  detail::AlternatingProblem<Scalar> problem(weighted, norm);
+  detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), true, options.resources);
   problem.set_factors(std::move(decoded.factors));
   model.weights /= static_cast<Scalar>(norm);
   const double error = detail::unchecked_coordinate_descent(problem, model, options);

@@ -54,7 +54,7 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
   // As in `run_cp_als` the tensor is the one scaled to norm 1.
   start.weights /= static_cast<Scalar>(norm);
   balance(start);
-  AlternatingProblem<Scalar> problem(tensor, norm);
+  AlternatingProblem<Scalar> problem(tensor, norm, start.rank(), true, options.resources);
   AdmmState<Scalar, Quantizer> state(problem, std::move(start.factors), quantizers, options);
   QuantizedCpModel<Scalar, Quantizer>& best = result.model;
   best = state.quantized_model();
@@ -151,8 +151,8 @@ CpAdmmResult<Scalar, Quantizer> cp_admm_from(const WeightedTensor<Scalar>& tenso
 /// Errors: rank below 1, an option or a field of a quantizer out of range, another number of quantizers than modes,
 /// NaN or infinity in the tensor. A type that is no quantizer does not compile, with a sentence that says what is
 /// missing.
-/// Cost of a sweep: `4 prod(I) R` flops for all MTTKRPs, and a mode `R^3 / 3` plus, for every inner step, `4 I_n R^2`
-/// and one fit of the quantizer; in a metric one `R^3 / 3` for every group of its eigenvalues. Memory: as `cp_als`.
+/// Cost of a sweep: MTTKRPs as in `cp_als`, and a mode `R^3 / 3 + I_n R^2` plus, for every inner step, `2 I_n R^2` and
+/// one fit of the quantizer; in a metric one `R^3 / 3` for every group of its eigenvalues. Memory: as `cp_als`.
 template <typename Tensor, typename Quantizers, typename Scalar = detail::TensorScalar<Tensor>>
 auto cp_admm(const Tensor& tensor, Index rank, const Quantizers& quantizers, const CpAdmmOptions& options = {}) {
   if constexpr (detail::ModeQuantizers<Quantizers>::template check<Scalar>()) {

@@ -6,6 +6,7 @@
 #include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_als.hpp>
 #include <qaf/error.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/status.hpp>
 #include <qaf/types.hpp>
 
@@ -80,6 +81,9 @@ struct CpAdmmOptions {
   /// many sweeps as it had; kept where the expected error falls. 0 or more. Ten of them gain more than ten starts.
   Index partial_restarts = 0;
 
+  /// Of all steps, the start included.
+  Resources resources = {};
+
   /// Told of every sweep; returns false to stop. (The sweeps of the start go to `start.on_iteration`.)
   IterationCallback on_iteration = {};
 
@@ -148,6 +152,7 @@ inline void validate(const CpAdmmOptions& options) {
   if (options.partial_restarts < 0)
     detail::fail("CpAdmmOptions", "partial_restarts must be 0 or more, got ", options.partial_restarts);
   in_range("start_noise", options.start_noise, 0, "0 or more and finite", any);
+  validate(options.resources);
   validate(options.descent);
   validate(options.start);
 }

@@ -12,6 +12,7 @@
 #include <qaf/detail/alternating_problem.hpp>
 #include <qaf/error.hpp>
 #include <qaf/initialize.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/status.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -48,6 +49,8 @@ struct CpAlsOptions {
   /// Of the random start.
   std::uint64_t seed = 0;
 
+  Resources resources = {};
+
   /// Told of every sweep; returns false to stop.
   IterationCallback on_iteration = {};
 };
@@ -63,6 +66,7 @@ inline void validate(const CpAlsOptions& options) {
       detail::fail("CpAlsOptions", "noise must be 0 or more and finite, got ", power);
   if (!(options.first_noise >= 0 && std::isfinite(options.first_noise)))
     detail::fail("CpAlsOptions", "first_noise must be 0 or more and finite, got ", options.first_noise);
+  validate(options.resources);
 }
 
 /// What `cp_als` returns.
@@ -109,37 +113,35 @@ struct NoisePenalty {
       const Vector<Scalar> norms = problem.grams()[static_cast<std::size_t>(other)].diagonal();
       without.array() *= norms.array();
       with.array() *= norms.array() + static_cast<Scalar>(noise[static_cast<std::size_t>(other)]) *
-                                          problem.factor(other).colwise().squaredNorm().transpose().array();
+                                          problem.squared_norms(other).array();
     }
     weighted = with - without;
     plain = static_cast<Scalar>(noise[static_cast<std::size_t>(mode)]) * with;
   }
 };
 
-/// One sweep over all modes. `factors` are balanced, and stay so.
+/// One sweep over all modes.
 template <typename Scalar>
-AlsObjective als_sweep(AlternatingProblem<Scalar>& problem, const std::vector<double>& noise, CpModel<Scalar>& model) {
+AlsObjective als_sweep(AlternatingProblem<Scalar>& problem, const std::vector<double>& noise) {
   const bool noisy = std::any_of(noise.begin(), noise.end(), [](double power) { return power > 0; });
   const ModeMetric<Scalar> no_metric;
-  problem.set_factors(std::move(model.factors));
   AlsObjective objective{};
   for (Index mode = 0; mode < problem.order(); ++mode) {
     const Matrix<Scalar> f = problem.mttkrp(mode), g = problem.gram_of_others(mode);
     const NoisePenalty<Scalar> penalty(problem, noise, mode);
     Matrix<Scalar> factor = problem.factor(mode);
     // Without noise the metric of the mode itself cancels.
-    least_squares_update(noisy ? problem.metric(mode) : no_metric, f, g, penalty.weighted, penalty.plain, factor);
+    least_squares_update(noisy ? problem.metric(mode) : no_metric, f, g, penalty.weighted, penalty.plain,
+                         problem.threads(), factor);
     problem.set_factor(mode, std::move(factor));
     if (mode + 1 == problem.order()) {
       objective.error = problem.relative_error(mode, f, g);
       const Vector<Scalar> weighted_norms = problem.grams().back().diagonal();
-      const Vector<Scalar> norms = problem.factor(mode).colwise().squaredNorm();
-      objective.penalized = objective.error * objective.error +
-                            static_cast<double>(penalty.weighted.dot(weighted_norms) + penalty.plain.dot(norms));
+      objective.penalized =
+          objective.error * objective.error +
+          static_cast<double>(penalty.weighted.dot(weighted_norms) + penalty.plain.dot(problem.squared_norms(mode)));
     }
   }
-  model.factors = problem.factors();
-  balance(model);
   return objective;
 }
 
@@ -169,29 +171,30 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
   CpAlsResult<Scalar> result;
   result.seed = options.seed;
   const std::vector<double> noise = noise_of_modes("cp_als", options.noise, tensor.view().order());
-  AlternatingProblem<Scalar> problem(tensor, norm);
+  AlternatingProblem<Scalar> problem(tensor, norm, model.rank(), !options.extrapolate, options.resources);
   // From here on the tensor is the one scaled to norm 1: its MTTKRPs are divided by the norm, and the
   // weights are multiplied by it at the end, so that no Gram matrix overflows whatever the data's scale.
   model.weights /= static_cast<Scalar>(norm);
   balance(model);
-  CpModel<Scalar> previous = model;
+  problem.set_factors(model.factors);
+  std::vector<Matrix<Scalar>> previous = model.factors;
   AlsObjective reached{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   Index momentum = 0;                                                         // sweeps since the last restart
   constexpr double rounding = 16.0 * std::numeric_limits<Scalar>::epsilon();  // of the penalized error
   while (result.iterations < options.max_iterations) {
-    CpModel<Scalar> next = model;
     const bool extrapolated = options.extrapolate && momentum > 1;
-    if (extrapolated) {
-      const Scalar beta = static_cast<Scalar>(momentum - 1) / static_cast<Scalar>(momentum + 2);
-      for (std::size_t n = 0; n < next.factors.size(); ++n)
-        next.factors[n] += beta * (model.factors[n] - previous.factors[n]);
+    if (options.extrapolate) {
+      const Scalar beta =
+          extrapolated ? static_cast<Scalar>(momentum - 1) / static_cast<Scalar>(momentum + 2) : Scalar(0);
+      for (std::size_t n = 0; n < previous.size(); ++n)
+        problem.set_factor(static_cast<Index>(n), model.factors[n] + beta * (model.factors[n] - previous[n]));
     }
     const double excess =
         std::max(0.0, 1 - 2 * static_cast<double>(result.iterations + 1) / static_cast<double>(options.max_iterations));
     std::vector<double> current_noise = noise;
     for (double& power : current_noise)
       if (power > 0 && power < options.first_noise) power *= std::pow(options.first_noise / power, excess);
-    const AlsObjective objective = als_sweep(problem, current_noise, next);
+    const AlsObjective objective = als_sweep(problem, current_noise);
     const bool overshot = extrapolated && !(objective.penalized <= reached.penalized + rounding);
     if (!overshot && !std::isfinite(objective.penalized)) {
       result.status = Status::not_finite;
@@ -201,8 +204,14 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
     if (overshot) {
       momentum = 0;  // the step is thrown away; the next sweep starts from where this one did
     } else {
-      previous = std::move(model);
-      model = std::move(next);
+      previous = std::exchange(model.factors, problem.factors());
+      if (options.extrapolate) {
+        balance(model);  // steps of factors of other norms mean nothing
+      } else {
+        const std::vector<Vector<Scalar>> scales = balancing_scales(problem);
+        for (std::size_t n = 0; n < scales.size(); ++n)
+          problem.set_factor(static_cast<Index>(n), problem.factors()[n] * scales[n].asDiagonal());
+      }
       reached = objective;
       ++momentum;
     }
@@ -247,8 +256,10 @@ CpAlsResult<Scalar> zero_result(const std::vector<Index>& dimensions, Index rank
 /// `tensor`: a `weighted` tensor or anything `tensor_view` takes, of float or double; not changed. A tensor of zeros
 /// gives the zero model with error 0.
 /// Errors: rank below 1, an option out of range, NaN or infinity in the tensor.
-/// Cost of a sweep: `4 prod(I) R` flops for all MTTKRPs, `R^3 / 3 + 6 I_n R^2` a mode for the rest. Memory: two partial
-/// products of the tensor, `(P + prod(I) / P) R` scalars with P the size of the group of modes that makes it least.
+/// Cost of a sweep: `2 prod(I) R` flops for each pass over the tensor, of which there are `N / (N - 1)` to 2 a sweep
+/// for all MTTKRPs (with extrapolation 2), and `R^3 / 3 + 3 I_n R^2` a mode for the rest. Memory: partial products of
+/// the tensor as `Resources::memory` allows, some matrices of the factors' sizes and of `R x R`, and blocks of bounded
+/// size.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions& options = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <numeric>
 #include <vector>
 
 #include <qaf/dense_tensor.hpp>
+#include <qaf/detail/blocks.hpp>
 #include <qaf/detail/khatri_rao.hpp>
+#include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/products.hpp>
-#include <qaf/mttkrp.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 #include <qaf/weighted_tensor.hpp>
@@ -74,15 +76,26 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
     if (take) rows *= model.factors[static_cast<std::size_t>(mode)].rows();
     (take && slow_modes.empty() ? fast_modes : slow_modes).push_back(mode);
   }
-  KhatriRao<Scalar> fast = khatri_rao(model.factors, fast_modes);
-  KhatriRao<Scalar> slow = khatri_rao(model.factors, slow_modes);
-  const Matrix<Scalar> weighted_fast = fast.slab(0, fast.rows()) * model.weights.asDiagonal();
+  // Of a single panel, rows of a Khatri-Rao product are the columns of a matrix.
+  const PanelLayout<Scalar> layout(model.rank(), true);
+  std::vector<PanelMatrix<Scalar>> panels(model.factors.size());
+  std::vector<PanelView<Scalar>> factors;
+  for (std::size_t n = 0; n < panels.size(); ++n) {
+    panels[n].assign(model.factors[n], layout);
+    factors.push_back(panels[n].view());
+  }
+  KhatriRao<Scalar> fast = khatri_rao(factors, fast_modes), slow = khatri_rao(factors, slow_modes);
+  const auto components = [&](KhatriRao<Scalar>& product, Index begin, Index count) {
+    return Eigen::Map<const Matrix<Scalar>>(product.slab(begin, count, 1).panel(0), layout.padded_rank(), count)
+        .topRows(model.rank());
+  };
+  const Matrix<Scalar> weighted_fast = components(fast, 0, fast.rows()).transpose() * model.weights.asDiagonal();
   const Index block_columns = rows_per_block(slow.rows(), std::max(fast.rows(), model.rank()));
   Matrix<Scalar> block;
   for (Index column = 0; column < slow.rows(); column += block_columns) {
     const Index count = std::min(block_columns, slow.rows() - column);
     block.setZero(fast.rows(), count);
-    add_product_transposed<Scalar>(weighted_fast, slow.slab(column, count), block);
+    add_product<Scalar>(weighted_fast, components(slow, column, count), block);
     visit(column * fast.rows(), block);
   }
 }

@@ -13,6 +13,7 @@
 #include <qaf/detail/alternating_problem.hpp>
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/error.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/status.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -32,6 +33,8 @@ struct ErrorPreservingCorrectionOptions {
   /// Ends where a sweep lowers the sum of the squared weights by no more than this part of it; 0 or more.
   double tolerance = 1e-6;
 
+  Resources resources = {};
+
   /// Told of every sweep; returns false to stop.
   IterationCallback on_iteration = {};
 };
@@ -44,6 +47,7 @@ inline void validate(const ErrorPreservingCorrectionOptions& options) {
     detail::fail(name, "slack must be 0 or more and finite, got ", options.slack);
   if (!(options.tolerance >= 0 && std::isfinite(options.tolerance)))
     detail::fail(name, "tolerance must be 0 or more and finite, got ", options.tolerance);
+  validate(options.resources);
 }
 
 /// What `error_preserving_correction` returns.
@@ -221,7 +225,7 @@ ErrorPreservingCorrectionResult<Scalar> run_error_preserving_correction(
   const Stopwatch stopwatch;
   ErrorPreservingCorrectionResult<Scalar> result;
   const double bound = (1 + options.slack) * direct_relative_error(tensor, start, norm);
-  AlternatingProblem<Scalar> problem(tensor, norm);
+  AlternatingProblem<Scalar> problem(tensor, norm, start.rank(), true, options.resources);
   CorrectionState<Scalar> state(problem, start, norm);
   double squared = state.squared_weights();
   result.start_weights_norm = std::sqrt(squared);
@@ -273,7 +277,7 @@ ErrorPreservingCorrectionResult<Scalar> run_error_preserving_correction(
 /// `cp_als` returns; copied. A tensor of zeros gives the zero model with error 0, a bound of 1 or more the zero model
 /// too.
 /// Errors: an option out of range, NaN or infinity in the tensor or the start, a start of another size.
-/// Cost of a sweep: `4 prod(I) R` flops for all MTTKRPs, and in double `9 R^3 + 6 I_n R^2` a mode for the rest. Memory:
+/// Cost of a sweep: MTTKRPs as in `cp_als`, and in double `9 R^3 + 6 I_n R^2` a mode for the rest. Memory:
 /// as `cp_als`, and `5 R^2 + 3 I_n R` doubles.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 ErrorPreservingCorrectionResult<Scalar> error_preserving_correction(

@@ -5,6 +5,7 @@
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/alternating_problem.hpp>
 #include <qaf/quantized_model.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 #include <qaf/weighted_tensor.hpp>
@@ -21,7 +22,7 @@ double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>
   const Vector<Scalar> none = Vector<Scalar>::Zero(weights.size());
   Matrix<Scalar> row = weights.transpose();
   const double before = fast_relative_error(1.0, y, row, all);
-  least_squares_update(plain, y, all, none, none, row);
+  least_squares_update(plain, y, all, none, none, problem.threads(), row);
   const double after = fast_relative_error(1.0, y, row, all);
   if (!(after < before)) return before;  // nothing but rounding is left to gain
   weights = row.transpose();
@@ -32,11 +33,12 @@ double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>
 
 /// Replaces the weights of a quantized model by the best ones for its codes: the least-squares solution
 /// `(hadamard of all Gram matrices) lambda = y`, `y_r = <F_r, M a_r>`, M the metric of the mode where errors are
-/// weighted. The error never rises. Errors: a model of another size, NaN or infinity in the tensor. Cost: one MTTKRP
-/// and `R^3 / 3` flops. Returns the relative error, by the fast formula.
+/// weighted. The error never rises. Errors: a model of another size, a field of `resources` out of range, NaN or
+/// infinity in the tensor. Cost: one MTTKRP and `R^3 / 3` flops. Returns the relative error, by the fast formula.
 template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorScalar<Tensor>>
-double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& model) {
+double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& model, const Resources& resources = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
+  validate(resources);
   const double norm = detail::weighted_norm("fit_weights", weighted);
   CpModel<Scalar> decoded = decode(model);
   detail::check_start("fit_weights", weighted.view(), decoded);
@@ -44,7 +46,7 @@ double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& mo
     model.weights.setZero();
     return 0;
   }
-  detail::AlternatingProblem<Scalar> problem(weighted, norm);
+  detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), false, resources);
   problem.set_factors(std::move(decoded.factors));
   Vector<Scalar> weights = model.weights / static_cast<Scalar>(norm);
   const double error = detail::unchecked_fit_weights(problem, weights);

@@ -7,6 +7,8 @@
 #include <Eigen/Eigenvalues>
 
 #include <qaf/cp_model.hpp>
+#include <qaf/detail/blocks.hpp>
+#include <qaf/detail/mode_view.hpp>
 #include <qaf/detail/random.hpp>
 #include <qaf/error.hpp>
 #include <qaf/mttkrp.hpp>
@@ -20,22 +22,21 @@ namespace detail {
 template <typename Scalar>
 Matrix<Scalar> unfolding_gram(const TensorView<Scalar>& tensor, Index mode, double norm) {
   const ModeView<Scalar> view(tensor, mode);
-  const Index fast_size = view.fast_size, slow_size = tensor.size() / (fast_size * view.length);
   Matrix<Scalar> gram = Matrix<Scalar>::Zero(view.length, view.length);
   // The scaled copy keeps the squares of very large or small entries within the scalar's range.
   const auto add = [&](const auto& columns_of_mode) {
     const Matrix<Scalar> scaled = columns_of_mode / static_cast<Scalar>(norm);
     gram.template selfadjointView<Eigen::Lower>().rankUpdate(scaled);
   };
-  if (fast_size == 1) {
-    const Index block = rows_per_block(slow_size, view.length);
-    for (Index s = 0; s < slow_size; s += block)
-      add(Eigen::Map<const Matrix<Scalar>>(view.data + s * view.length, view.length, std::min(block, slow_size - s)));
+  if (view.fast == 1) {
+    const Index block = rows_per_block(view.slow, view.length);
+    for (Index s = 0; s < view.slow; s += block)
+      add(Eigen::Map<const Matrix<Scalar>>(view.data + s * view.length, view.length, std::min(block, view.slow - s)));
   } else {
-    const Index block = rows_per_block(fast_size, view.length);
-    for (Index s = 0; s < slow_size; ++s) {
-      const Eigen::Map<const Matrix<Scalar>> slab(view.data + s * fast_size * view.length, fast_size, view.length);
-      for (Index f = 0; f < fast_size; f += block) add(slab.middleRows(f, std::min(block, fast_size - f)).transpose());
+    const Index block = rows_per_block(view.fast, view.length);
+    for (Index s = 0; s < view.slow; ++s) {
+      const Eigen::Map<const Matrix<Scalar>> slab(view.data + s * view.fast * view.length, view.fast, view.length);
+      for (Index f = 0; f < view.fast; f += block) add(slab.middleRows(f, std::min(block, view.fast - f)).transpose());
     }
   }
   return gram.template selfadjointView<Eigen::Lower>();
@@ -78,7 +79,7 @@ CpModel<Scalar> initialize_gram_eigenvectors(const Tensor& tensor, Index rank, s
     Matrix<Scalar>& factor = model.factors[static_cast<std::size_t>(mode)];
     const Index length = view.dimension(mode);
     if (length > view.size() / length) {
-      factor = detail::unchecked_mttkrp(view, random.factors, mode) / static_cast<Scalar>(norm);
+      factor = detail::unchecked_mttkrp(view, random.factors, mode, 1) / static_cast<Scalar>(norm);
       detail::normalize_columns(factor);
     } else {
       const Eigen::SelfAdjointEigenSolver<Matrix<Scalar>> solver(detail::unfolding_gram(view, mode, norm));

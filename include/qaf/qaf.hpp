@@ -24,6 +24,7 @@
 #include <qaf/quantizer.hpp>
 #include <qaf/quantizers/one_of.hpp>
 #include <qaf/quantizers/uniform.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/status.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>

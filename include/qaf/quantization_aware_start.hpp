@@ -46,6 +46,7 @@ CpAlsResult<Scalar> unchecked_start(const WeightedTensor<Scalar>& tensor, Index 
                                     const std::vector<Quantizer>& quantizers, const CpAdmmOptions& options) {
   const Stopwatch stopwatch;
   CpAlsOptions als = options.start;
+  als.resources = options.resources;
   als.noise = noise_of_modes("cp_admm", als.noise, tensor.view().order());
   for (std::size_t n = 0; n < quantizers.size() && options.start_noise > 0; ++n) {
     const Index length = tensor.view().dimension(static_cast<Index>(n));

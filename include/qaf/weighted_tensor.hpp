@@ -68,12 +68,12 @@ double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entrie
     Matrix<Scalar> root = metric.eigenvalues.cwiseSqrt().asDiagonal();
     if (!metric.is_diagonal()) root = metric.eigenvalues.cwiseSqrt().asDiagonal() * metric.eigenvectors.transpose();
     const ModeView<Scalar> view(tensor.view(), mode);
-    if (view.fast_size == 1) {
+    if (view.fast == 1) {
       Eigen::Map<Matrix<Scalar>> columns(entries.data(), view.length, entries.size() / view.length);
       columns = root * columns.eval();
     } else {
-      for (Index begin = 0; begin < entries.size(); begin += view.fast_size * view.length) {
-        Eigen::Map<Matrix<Scalar>> slab(entries.data() + begin, view.fast_size, view.length);
+      for (Index begin = 0; begin < entries.size(); begin += view.fast * view.length) {
+        Eigen::Map<Matrix<Scalar>> slab(entries.data() + begin, view.fast, view.length);
         slab = slab.eval() * root.transpose();
       }
     }

@@ -89,7 +89,7 @@ OneFactor one_factor(Weighing weighing, std::uint64_t seed) {
     for (Index r = 1; r < 5; ++r) factor.col(r) = factor.col(0) + 0.3 * factor.col(r);
     qaf::detail::normalize_columns(factor);
   }
-  qaf::detail::AlternatingProblem<double> problem(plain, qaf::detail::weighted_norm("test", plain));
+  qaf::detail::AlternatingProblem<double> problem(plain, qaf::detail::weighted_norm("test", plain), 5, true, {});
   problem.set_factors(model.factors);
   return {plain.metric(0), problem.mttkrp(0), problem.gram_of_others(0)};
 }

@@ -21,17 +21,6 @@ using support::Tolerance;
 
 using Sizes = std::vector<Index>;
 
-Index blocks(Index rows, Index row_size) {
-  const Index a_block = qaf::detail::rows_per_block(rows, row_size);
-  return (rows + a_block - 1) / a_block;
-}
-
-Index product(const Sizes& dimensions, const std::vector<Index>& modes) {
-  Index size = 1;
-  for (const Index mode : modes) size *= dimensions[static_cast<std::size_t>(mode)];
-  return size;
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("The MTTKRP agrees with the direct sum", "[mttkrp]", float, double) {
@@ -65,38 +54,6 @@ TEMPLATE_TEST_CASE("The MTTKRP agrees with the direct sum", "[mttkrp]", float, d
       }
     }
   }
-}
-
-TEMPLATE_TEST_CASE("The MTTKRP is right where every loop takes more than one block", "[mttkrp]", float, double) {
-  // A large rank makes the blocks short, so that small tensors have many.
-  const Index rank = Index{1} << 14;
-  const Sizes dimensions = {5, 7, 7, 9};
-  const auto factors = support::random_model<TestType>(dimensions, rank).factors;
-  int larger_fast = 0;
-  int larger_slow = 0;
-  for (const StorageOrder storage_order : support::both_orders) {
-    const DenseTensor<TestType> tensor = support::random_tensor<TestType>(dimensions, storage_order);
-    for (const Index mode : {1, 2}) {
-      const qaf::detail::ModeView<TestType> view(qaf::tensor_view(tensor), mode);
-      const Index fast = product(dimensions, view.fast_modes);
-      const Index slow = product(dimensions, view.slow_modes);
-      if (fast >= slow) {
-        ++larger_fast;
-        REQUIRE(blocks(slow, view.length * rank) > 1);
-        REQUIRE(blocks(fast, rank) > 1);
-      } else {
-        ++larger_slow;
-        REQUIRE(blocks(view.length, fast * rank) > 1);
-        REQUIRE(blocks(slow, rank) > 1);
-      }
-      CAPTURE(mode, static_cast<int>(storage_order));
-      CHECK(support::matrix_distance(qaf::mttkrp(tensor, factors, mode),
-                                     support::direct_mttkrp(tensor, factors, static_cast<std::size_t>(mode))) <
-            Tolerance<TestType>::product);
-    }
-  }
-  CHECK(larger_fast == 2);
-  CHECK(larger_slow == 2);
 }
 
 TEMPLATE_TEST_CASE("The MTTKRP is right where a block ends within a mode", "[mttkrp]", float, double) {

@@ -40,15 +40,15 @@ Scalar preferred_sign(const Quantizer& quantizer, Index rows) {
 /// one, a step from W to it.
 template <typename Scalar>
 Matrix<Scalar> penalized_minimizer(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& f, const Matrix<Scalar>& g,
-                                   const Vector<Scalar>& d, const Matrix<Scalar>& w) {
+                                   const Vector<Scalar>& d, int threads, const Matrix<Scalar>& w) {
   Matrix<Scalar> step;
   if (metric.is_plain()) {
     step = f + w * d.asDiagonal();
-    solve_for_step(metric, g, d, step);
+    solve_for_step(metric, g, d, threads, step);
     return step;
   }
   step = metric.times(f - product<Scalar>(w, g));
-  solve_for_step(metric, g, d, step);
+  solve_for_step(metric, g, d, threads, step);
   return w + step;
 }
 
@@ -100,7 +100,8 @@ class AdmmState {
       const Matrix<Scalar> anchor = value + dual;
       const Matrix<Scalar> moved = anchor + momentum_ * (anchor - anchors_[n]);
       anchors_[n] = anchor;
-      const Matrix<Scalar> target = penalized_minimizer(problem_.metric(mode), f, g, penalty, moved);
+      const Matrix<Scalar> target =
+          penalized_minimizer(problem_.metric(mode), f, g, penalty, problem_.threads(), moved);
       if (!target.allFinite()) return std::numeric_limits<double>::quiet_NaN();
       const Matrix<Scalar> before = std::exchange(value, project(n, target - dual));
       dual += value - target;
@@ -114,31 +115,15 @@ class AdmmState {
     return problem_.relative_error(mode, f, g);
   }
 
-  /// Gives the columns of a component the same norm in all modes where these have drifted far apart. With a penalty of
-  /// the diagonal of G the iterates do not depend on them, but in long runs they would leave the scalar's range.
+  /// See `balancing_scales`: with a penalty of the diagonal of G the iterates do not depend on the norms of columns.
   void balance() {
     if (!diagonal_) return;
-    constexpr double far = 2.8;  // a natural logarithm
-    const Index rank = problem_.factor(0).cols();
-    std::vector<Vector<double>> norms;
-    Vector<double> mean = Vector<double>::Zero(rank);  // of the logarithms
-    for (const Matrix<Scalar>& value : problem_.factors()) {
-      norms.push_back(value.colwise().norm().transpose().template cast<double>());
-      mean.array() += norms.back().array().log() / static_cast<double>(problem_.order());
-    }
-    double drift = 0;
-    for (const Vector<double>& norm : norms)
-      for (Index r = 0; r < rank; ++r)
-        if (std::isfinite(mean[r])) drift = std::max(drift, std::abs(std::log(norm[r]) - mean[r]));
-    if (drift < far) return;
-    for (std::size_t n = 0; n < norms.size(); ++n) {
-      Vector<Scalar> scale(rank);
-      for (Index r = 0; r < rank; ++r)
-        scale[r] = std::isfinite(mean[r]) ? static_cast<Scalar>(std::exp(mean[r]) / norms[n][r]) : Scalar(1);
-      problem_.set_factor(static_cast<Index>(n), problem_.factors()[n] * scale.asDiagonal());
-      duals_[n] = duals_[n] * scale.asDiagonal();
-      anchors_[n] = anchors_[n] * scale.asDiagonal();
-      multipliers_[n].array() *= scale.array();
+    const std::vector<Vector<Scalar>> scales = balancing_scales(problem_);
+    for (std::size_t n = 0; n < scales.size(); ++n) {
+      problem_.set_factor(static_cast<Index>(n), problem_.factors()[n] * scales[n].asDiagonal());
+      duals_[n] = duals_[n] * scales[n].asDiagonal();
+      anchors_[n] = anchors_[n] * scales[n].asDiagonal();
+      multipliers_[n].array() *= scales[n].array();
     }
   }
 

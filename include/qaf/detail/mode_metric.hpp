@@ -2,8 +2,7 @@
 
 #include <vector>
 
-#include <Eigen/Cholesky>
-
+#include <qaf/detail/cholesky.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf::detail {
@@ -39,23 +38,16 @@ struct ModeMetric {
   }
 };
 
-/// Replaces `right_side` (`I x R`) by `right_side M^-1`, from the Cholesky factorization of M.
-template <typename Scalar>
-void solve_on_the_right(const Eigen::LLT<Matrix<Scalar>>& cholesky, Matrix<Scalar>& right_side) {
-  cholesky.matrixU().template solveInPlace<Eigen::OnTheRight>(right_side);
-  cholesky.matrixL().template solveInPlace<Eigen::OnTheRight>(right_side);
-}
-
 /// Replaces the residual of `M A K + A diag(q) = ...` by the step that A is to make: the solution S of
 /// `M S K + S diag(q) = residual` (`I x R`) where all weigh 1. Else, in the basis of M's eigenvectors, rows of a group
 /// are solved with the largest eigenvalue of the group: a majorizer, so that a step never goes too far and repeated
 /// steps end at the solution. Cost: `R^3 / 3` a group, `2 I R^2`, and `4 I^2 R` for a full M.
 template <typename Scalar>
-void solve_for_step(const ModeMetric<Scalar>& metric, Matrix<Scalar> k, const Vector<Scalar>& q,
+void solve_for_step(const ModeMetric<Scalar>& metric, Matrix<Scalar> k, const Vector<Scalar>& q, int threads,
                     Matrix<Scalar>& residual) {
   if (metric.is_plain()) {
     k.diagonal() += q;
-    return solve_on_the_right(Eigen::LLT<Matrix<Scalar>>(k), residual);
+    return solve_on_the_right(Cholesky<Scalar>(k), threads, residual);
   }
   if (!metric.is_diagonal()) residual = metric.eigenvectors.transpose() * residual;
   for (const typename ModeMetric<Scalar>::Group& group : metric.groups) {
@@ -64,7 +56,7 @@ void solve_for_step(const ModeMetric<Scalar>& metric, Matrix<Scalar> k, const Ve
     const Index count = static_cast<Index>(group.members.size());
     Matrix<Scalar> rows(count, residual.cols());
     for (Index j = 0; j < count; ++j) rows.row(j) = residual.row(group.members[static_cast<std::size_t>(j)]);
-    solve_on_the_right(Eigen::LLT<Matrix<Scalar>>(system), rows);
+    solve_on_the_right(Cholesky<Scalar>(system), threads, rows);
     for (Index j = 0; j < count; ++j) residual.row(group.members[static_cast<std::size_t>(j)]) = rows.row(j);
   }
   if (!metric.is_diagonal()) residual = metric.eigenvectors * residual;

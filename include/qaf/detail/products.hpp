@@ -4,9 +4,8 @@
 
 namespace qaf::detail {
 
-// The matrix products of the library. Every large one comes through here, on the same few types:
-// one place to make them faster, and less to compile than products written where they are needed,
-// since Eigen compiles its kernels anew for every type of operand.
+// Products of matrices, on the same few types: less to compile than products written where they are needed, since Eigen
+// compiles its kernels anew for every type of operand.
 
 template <typename Scalar>
 using ConstBlock = Eigen::Ref<const Matrix<Scalar>, 0, Eigen::OuterStride<>>;
@@ -36,14 +35,6 @@ template <typename Scalar>
 Matrix<Scalar> product(const ConstBlock<Scalar>& a, const ConstBlock<Scalar>& b) {
   Matrix<Scalar> result = Matrix<Scalar>::Zero(a.rows(), b.cols());
   add_product<Scalar>(a, b, result);
-  return result;
-}
-
-/// The Gram matrix `a^T a` (`R x R`).
-template <typename Scalar>
-Matrix<Scalar> gram(const Matrix<Scalar>& a) {
-  Matrix<Scalar> result = Matrix<Scalar>::Zero(a.cols(), a.cols());
-  add_transposed_product<Scalar>(a, a, result);
   return result;
 }
 

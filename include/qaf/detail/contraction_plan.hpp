@@ -1,0 +1,121 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <qaf/types.hpp>
+
+namespace qaf::detail {
+
+/// How the MTTKRPs of successive updates, mode after mode and sweep after sweep, share passes over the tensor. A pass
+/// sums the tensor over some modes; the partial product that it leaves serves a run of updates, those of the modes it
+/// keeps, until the factor of a mode that was summed over changes. A run may go past the last mode, into the next
+/// sweep: runs of N - 1 modes need `N / (N - 1)` passes a sweep (the multi-sweep dimension tree of Ma and Solomonik
+/// 2021), but their partial products are the largest. Runs of any length may follow each other; the plan is the
+/// sequence of least cost whose partial products fit.
+class ContractionPlan {
+ public:
+  /// `dimensions`: of the modes in the order of their updates. `across_sweeps`: whether a run may go into the next
+  /// sweep; it may not where factors change otherwise than one after the other. `most_entries`: of the partial
+  /// products, for one component; at least 0.
+  ContractionPlan(std::vector<Index> dimensions, bool across_sweeps, double most_entries)
+      : dimensions_(std::move(dimensions)), most_entries_(most_entries) {
+    size_ = 1;
+    for (const Index length : dimensions_) size_ *= static_cast<double>(length);
+    if (across_sweeps)
+      plan_cycle();
+    else
+      plan_sweep();
+  }
+
+  /// How many modes the pass that starts with the update of `mode` keeps, that one included: 1 to N - 1.
+  Index run(Index mode) const { return runs_[static_cast<std::size_t>(mode)]; }
+
+  /// Entries of the partial products of a run, for one component: of the pass and, where it keeps more than two modes,
+  /// of what is summed further of it.
+  double entries(Index mode, Index run) const {
+    double sum = 0;
+    for (Index k = 0; k + 1 < run; ++k) sum += kept(mode + k, run - k);
+    return run > 1 ? sum : 0;
+  }
+
+  /// Multiplications and memory traffic of a run, for one component, in the time of a multiply-add.
+  double cost(Index mode, Index run) const {
+    // Reading or writing an entry outside the inner caches takes the time of about this many multiply-adds.
+    constexpr double access = 12;
+    const double cells = kept(mode, run), terms = size_ / cells;
+    const bool product_of_factors = run + 1 < order();
+    double sum = size_ + access * (cells + (product_of_factors ? terms : 0));
+    for (Index k = 0; k + 1 < run; ++k) {
+      // Read for the MTTKRP of a mode, and again to sum over that mode, of which there may be a result to write.
+      const double entries = kept(mode + k, run - k);
+      sum += access * (2 * entries + entries / static_cast<double>(dimension(mode + k)));
+    }
+    return sum;
+  }
+
+ private:
+  Index order() const { return static_cast<Index>(dimensions_.size()); }
+  Index dimension(Index mode) const { return dimensions_[static_cast<std::size_t>(mode % order())]; }
+
+  // The product of the sizes of `run` modes from `mode` on.
+  double kept(Index mode, Index run) const {
+    double product = 1;
+    for (Index k = 0; k < run; ++k) product *= static_cast<double>(dimension(mode + k));
+    return product;
+  }
+
+  bool fits(Index mode, Index run) const { return run == 1 || entries(mode, run) <= most_entries_; }
+
+  /// The best runs from every mode to the end of the sweep.
+  void plan_sweep() {
+    std::vector<double> rest(static_cast<std::size_t>(order() + 1), 0);  // the cost from a mode on
+    runs_.assign(static_cast<std::size_t>(order()), 1);
+    for (Index mode = order() - 1; mode >= 0; --mode) {
+      double& best = rest[static_cast<std::size_t>(mode)] = std::numeric_limits<double>::infinity();
+      for (Index run = 1; run <= std::min(order() - mode, order() - 1); ++run) {
+        const double total = cost(mode, run) + rest[static_cast<std::size_t>(mode + run)];
+        if (!fits(mode, run) || !(total < best)) continue;
+        best = total;
+        runs_[static_cast<std::size_t>(mode)] = run;
+      }
+    }
+  }
+
+  /// The runs whose cost for an update is the least on average, in the long run: a decision process whose steps take as
+  /// long as their runs, solved by value iteration (Tijms 2003, section 7.2). `ahead` converges, up to a constant, to
+  /// what standing at a mode costs more than standing at another.
+  void plan_cycle() {
+    constexpr int turns = 500;
+    constexpr double step = 0.5;
+    std::vector<double> ahead(static_cast<std::size_t>(order()), 0);
+    runs_.assign(static_cast<std::size_t>(order()), 1);
+    for (int turn = 0; turn < turns; ++turn) {
+      const std::vector<double> before = ahead;
+      for (Index mode = 0; mode < order(); ++mode) {
+        const std::size_t n = static_cast<std::size_t>(mode);
+        double best = std::numeric_limits<double>::infinity();
+        for (Index run = 1; run < order(); ++run) {
+          if (!fits(mode, run)) continue;
+          const double next = before[static_cast<std::size_t>((mode + run) % order())];
+          const double total = (cost(mode, run) + step * (next - before[n])) / static_cast<double>(run);
+          if (!(total < best)) continue;
+          best = total;
+          runs_[n] = run;
+        }
+        ahead[n] += best;
+      }
+      const double least = *std::min_element(ahead.begin(), ahead.end());
+      for (double& value : ahead) value -= least;
+    }
+  }
+
+  std::vector<Index> dimensions_;
+  double most_entries_, size_;
+  std::vector<Index> runs_;
+};
+
+}  // namespace qaf::detail

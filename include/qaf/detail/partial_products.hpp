@@ -1,0 +1,190 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include <qaf/detail/contraction.hpp>
+#include <qaf/detail/contraction_plan.hpp>
+#include <qaf/detail/khatri_rao.hpp>
+#include <qaf/detail/panel_matrix.hpp>
+#include <qaf/detail/panel_rows.hpp>
+#include <qaf/detail/parallel.hpp>
+#include <qaf/detail/tensor_pass.hpp>
+#include <qaf/resources.hpp>
+#include <qaf/tensor.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf::detail {
+
+/// A partial product: what summing the tensor over some modes left, a row for every combination of the indices of the
+/// others, all of them in panels.
+template <typename Scalar>
+struct PartialProduct {
+  std::vector<Index> modes;          // of its rows, the fastest first
+  std::vector<Index> updates;        // the same in the order of their updates
+  std::vector<std::size_t> version;  // of the factors of all modes when it was made
+  PanelView<Scalar> rows;
+
+  bool has(Index mode) const { return std::find(modes.begin(), modes.end(), mode) != modes.end(); }
+
+  /// Its rows as `fast x length x slow` about a mode.
+  struct Shape {
+    std::vector<Index> fast_modes, slow_modes;
+    Index fast = 1, length = 1, slow = 1;
+  };
+  Shape about(Index mode, const std::vector<PanelView<Scalar>>& factors) const {
+    Shape shape;
+    bool is_past = false;
+    for (const Index other : modes) {
+      const Index length = factors[static_cast<std::size_t>(other)].rows();
+      (other == mode ? shape.length : is_past ? shape.slow : shape.fast) *= length;
+      if (other != mode) (is_past ? shape.slow_modes : shape.fast_modes).push_back(other);
+      is_past = is_past || other == mode;
+    }
+    return shape;
+  }
+};
+
+/// Sums a partial product over all modes but one: `result` (`I_n x R`) is the mode's MTTKRP. Cost: one pass.
+template <typename Scalar>
+void sum_over_others(const PartialProduct<Scalar>& partial, const std::vector<PanelView<Scalar>>& factors, Index mode,
+                     int threads, const PanelView<Scalar>& result) {
+  const auto shape = partial.about(mode, factors);
+  KhatriRao<Scalar> fast = khatri_rao(factors, shape.fast_modes), slow = khatri_rao(factors, shape.slow_modes);
+  const auto fast_rows = fast.all(threads), slow_rows = slow.all(threads);
+  parallel_ranges(threads_worth(threads, partial.rows.size()), shape.length, [&](Index first, Index last) {
+    for (Index k = 0; k < result.layout().panels(); ++k) {
+      const Index width = result.layout().width(k);
+      for (Index s = 0; s < shape.slow; ++s) {
+        const Scalar* const cells = partial.rows.panel(k) + s * shape.length * shape.fast * width;
+        const Scalar* const slow_row = shape.slow_modes.empty() ? nullptr : slow_rows.panel(k) + s * width;
+        Scalar* const sums = result.panel(k);
+        if (shape.fast_modes.empty()) {
+          multiply_by_row(cells + first * width, slow_row, width, last - first, s > 0, sums + first * width);
+          continue;
+        }
+        for (Index i = first; i < last; ++i)
+          sum_of_products(cells + i * shape.fast * width, fast_rows.panel(k), width, shape.fast, slow_row, s > 0,
+                          sums + i * width);
+      }
+    }
+  });
+}
+
+/// Sums a partial product over one mode: `result` has a row for every combination of the indices of the others. Cost:
+/// one pass.
+template <typename Scalar>
+void sum_over_mode(const PartialProduct<Scalar>& partial, const std::vector<PanelView<Scalar>>& factors, Index mode,
+                   int threads, const PanelView<Scalar>& result) {
+  const auto shape = partial.about(mode, factors);
+  const PanelView<Scalar>& factor = factors[static_cast<std::size_t>(mode)];
+  // Threads share the slow indices, or the fast ones where these are more.
+  const bool by_slow = shape.slow >= shape.fast;
+  const auto part = [&](Index slow_begin, Index slow_end, Index fast_begin, Index fast_end) {
+    for (Index k = 0; k < result.layout().panels(); ++k) {
+      const Index width = result.layout().width(k);
+      for (Index s = slow_begin; s < slow_end; ++s) {
+        const Scalar* const cells = partial.rows.panel(k) + s * shape.length * shape.fast * width;
+        Scalar* const sums = result.panel(k) + s * shape.fast * width;
+        if (shape.fast == 1) {
+          sum_of_products<Scalar>(cells, factor.panel(k), width, shape.length, nullptr, false, sums);
+          continue;
+        }
+        for (Index i = 0; i < shape.length; ++i)
+          multiply_by_row(cells + (i * shape.fast + fast_begin) * width, factor.panel(k) + i * width, width,
+                          fast_end - fast_begin, i > 0, sums + fast_begin * width);
+      }
+    }
+  };
+  parallel_ranges(threads_worth(threads, partial.rows.size()), by_slow ? shape.slow : shape.fast,
+                  [&](Index begin, Index end) {
+                    if (by_slow)
+                      part(begin, end, 0, shape.fast);
+                    else
+                      part(0, shape.slow, begin, end);
+                  });
+}
+
+/// The MTTKRPs of successive updates, from as few passes over the tensor as the plan allows. Each is exact for the
+/// factors that it is asked with, whatever the order of the calls; the plan counts on updates mode after mode.
+template <typename Scalar>
+class PartialProducts {
+ public:
+  /// `across_sweeps`: as in `ContractionPlan`. The entries of the tensor must outlive this.
+  PartialProducts(const TensorView<Scalar>& tensor, Index rank, bool across_sweeps, const Resources& resources)
+      : tensor_(tensor),
+        layout_(contraction_layout<Scalar>(rank)),
+        threads_(thread_count(resources.threads)),
+        plan_(tensor.dimensions(), across_sweeps,
+              resources.memory * static_cast<double>(tensor.size()) / static_cast<double>(layout_.padded_rank())),
+        version_(static_cast<std::size_t>(tensor.order()), 0) {}
+
+  /// That factors have to have.
+  const PanelLayout<Scalar>& layout() const { return layout_; }
+
+  const ContractionPlan& plan() const { return plan_; }
+
+  /// Scalars that are kept from one call to the next.
+  Index size() const { return memory_.size(); }
+
+  /// To be told whenever the factor of a mode has changed.
+  void factor_changed(Index mode) { ++version_[static_cast<std::size_t>(mode)]; }
+
+  /// The MTTKRP of a mode times `scale`. `factors` must be those of the last call but for the changes told of.
+  Matrix<Scalar> mttkrp(const std::vector<PanelView<Scalar>>& factors, Index mode, Scalar scale) {
+    result_.resize(tensor_.dimension(mode), layout_);
+    while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();
+    if (partials_.empty() && plan_.run(mode) == 1) {
+      TensorPass<Scalar>(tensor_, mode, 1).run(factors, threads_, result_.view());
+      return result_.view().to_matrix(scale);
+    }
+    if (partials_.empty()) pass_over_tensor(factors, mode);
+    while (partials_.back().updates.size() > 2 && partials_.back().updates.front() != mode) leave_behind(factors);
+    sum_over_others(partials_.back(), factors, mode, threads_, result_.view());
+    return result_.view().to_matrix(scale);
+  }
+
+ private:
+  bool serves(const PartialProduct<Scalar>& partial, Index mode) const {
+    if (!partial.has(mode)) return false;
+    for (Index other = 0; other < tensor_.order(); ++other) {
+      const std::size_t n = static_cast<std::size_t>(other);
+      if (!partial.has(other) && partial.version[n] != version_[n]) return false;
+    }
+    return true;
+  }
+
+  void pass_over_tensor(const std::vector<PanelView<Scalar>>& factors, Index mode) {
+    const Index run = plan_.run(mode);
+    const TensorPass<Scalar> pass(tensor_, mode, run);
+    const Index size = static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank();
+    if (memory_.size() < size) memory_.resize(size);
+    PartialProduct<Scalar> partial{pass.kept(), {}, version_, {memory_.data(), pass.cells(), layout_}};
+    for (Index k = 0; k < run; ++k) partial.updates.push_back((mode + k) % tensor_.order());
+    pass.run(factors, threads_, partial.rows);
+    partials_.push_back(std::move(partial));
+  }
+
+  // Goes on from the last partial product to one without the mode updated first.
+  void leave_behind(const std::vector<PanelView<Scalar>>& factors) {
+    const PartialProduct<Scalar>& last = partials_.back();
+    const Index mode = last.updates.front();
+    PartialProduct<Scalar> next{last.modes, {last.updates.begin() + 1, last.updates.end()}, version_, {}};
+    next.modes.erase(std::find(next.modes.begin(), next.modes.end(), mode));
+    next.rows = {last.rows.panel(0) + last.rows.size(), last.rows.rows() / tensor_.dimension(mode), layout_};
+    sum_over_mode(last, factors, mode, threads_, next.rows);
+    partials_.push_back(std::move(next));
+  }
+
+  TensorView<Scalar> tensor_;
+  PanelLayout<Scalar> layout_;
+  int threads_;
+  ContractionPlan plan_;
+  std::vector<std::size_t> version_;              // of the factors
+  std::vector<PartialProduct<Scalar>> partials_;  // each made from the one before
+  Vector<Scalar> memory_;                         // of all of them
+  PanelMatrix<Scalar> result_;
+};
+
+}  // namespace qaf::detail
