@@ -106,11 +106,11 @@ struct NoisePenalty {
   Vector<Scalar> weighted, plain;  // R
 
   NoisePenalty(const AlternatingProblem<Scalar>& problem, const std::vector<double>& noise, Index mode) {
-    const Index rank = problem.grams().front().rows();
+    const Index rank = problem.rank();
     Vector<Scalar> without = Vector<Scalar>::Ones(rank), with = without;  // products over the other modes
     for (Index other = 0; other < problem.order(); ++other) {
       if (other == mode) continue;
-      const Vector<Scalar> norms = problem.grams()[static_cast<std::size_t>(other)].diagonal();
+      const Vector<Scalar> norms = problem.gram_diagonal(other);
       without.array() *= norms.array();
       with.array() *= norms.array() + static_cast<Scalar>(noise[static_cast<std::size_t>(other)]) *
                                           problem.squared_norms(other).array();
@@ -124,22 +124,17 @@ struct NoisePenalty {
 template <typename Scalar>
 AlsObjective als_sweep(AlternatingProblem<Scalar>& problem, const std::vector<double>& noise) {
   const bool noisy = std::any_of(noise.begin(), noise.end(), [](double power) { return power > 0; });
-  const ModeMetric<Scalar> no_metric;
   AlsObjective objective{};
   for (Index mode = 0; mode < problem.order(); ++mode) {
-    const Matrix<Scalar> f = problem.mttkrp(mode), g = problem.gram_of_others(mode);
     const NoisePenalty<Scalar> penalty(problem, noise, mode);
-    Matrix<Scalar> factor = problem.factor(mode);
     // Without noise the metric of the mode itself cancels.
-    least_squares_update(noisy ? problem.metric(mode) : no_metric, f, g, penalty.weighted, penalty.plain,
-                         problem.threads(), factor);
-    problem.set_factor(mode, std::move(factor));
+    const bool plain = !noisy || problem.metric(mode).is_plain();
+    least_squares_update(problem, mode, plain, penalty.weighted, penalty.plain);
     if (mode + 1 == problem.order()) {
-      objective.error = problem.relative_error(mode, f, g);
-      const Vector<Scalar> weighted_norms = problem.grams().back().diagonal();
+      objective.error = problem.relative_error(mode);
       objective.penalized =
-          objective.error * objective.error +
-          static_cast<double>(penalty.weighted.dot(weighted_norms) + penalty.plain.dot(problem.squared_norms(mode)));
+          objective.error * objective.error + static_cast<double>(penalty.weighted.dot(problem.gram_diagonal(mode)) +
+                                                                  penalty.plain.dot(problem.squared_norms(mode)));
     }
   }
   return objective;
@@ -209,8 +204,7 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
         balance(model);  // steps of factors of other norms mean nothing
       } else {
         const std::vector<Vector<Scalar>> scales = balancing_scales(problem);
-        for (std::size_t n = 0; n < scales.size(); ++n)
-          problem.set_factor(static_cast<Index>(n), problem.factors()[n] * scales[n].asDiagonal());
+        for (std::size_t n = 0; n < scales.size(); ++n) problem.scale_factor(static_cast<Index>(n), scales[n]);
       }
       reached = objective;
       ++momentum;

@@ -11,6 +11,7 @@
 #include <qaf/detail/blocks.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/panel_matrix.hpp>
+#include <qaf/detail/parallel.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -76,26 +77,24 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
     if (take) rows *= model.factors[static_cast<std::size_t>(mode)].rows();
     (take && slow_modes.empty() ? fast_modes : slow_modes).push_back(mode);
   }
-  // Of a single panel, rows of a Khatri-Rao product are the columns of a matrix.
-  const PanelLayout<Scalar> layout(model.rank(), true);
+  // In a single panel, rows of a Khatri-Rao product are the columns of a matrix.
+  const PanelLayout<Scalar> layout = PanelLayout<Scalar>::single(model.rank());
   std::vector<PanelMatrix<Scalar>> panels(model.factors.size());
   std::vector<PanelView<Scalar>> factors;
   for (std::size_t n = 0; n < panels.size(); ++n) {
     panels[n].assign(model.factors[n], layout);
     factors.push_back(panels[n].view());
   }
-  KhatriRao<Scalar> fast = khatri_rao(factors, fast_modes), slow = khatri_rao(factors, slow_modes);
-  const auto components = [&](KhatriRao<Scalar>& product, Index begin, Index count) {
+  const auto components = [&](KhatriRao<Scalar>& product, Index begin, Index count) -> Matrix<Scalar> {
     return Eigen::Map<const Matrix<Scalar>>(product.slab(begin, count, 1).panel(0), layout.padded_rank(), count)
         .topRows(model.rank());
   };
-  const Matrix<Scalar> weighted_fast = components(fast, 0, fast.rows()).transpose() * model.weights.asDiagonal();
+  KhatriRao<Scalar> fast = khatri_rao(factors, fast_modes), slow = khatri_rao(factors, slow_modes);
+  const Matrix<Scalar> weighted_fast = model.weights.asDiagonal() * components(fast, 0, fast.rows());
   const Index block_columns = rows_per_block(slow.rows(), std::max(fast.rows(), model.rank()));
-  Matrix<Scalar> block;
   for (Index column = 0; column < slow.rows(); column += block_columns) {
     const Index count = std::min(block_columns, slow.rows() - column);
-    block.setZero(fast.rows(), count);
-    add_product<Scalar>(weighted_fast, components(slow, column, count), block);
+    const Matrix<Scalar> block = transposed_product(weighted_fast, components(slow, column, count), thread_count(0));
     visit(column * fast.rows(), block);
   }
 }
@@ -169,7 +168,7 @@ template <typename Scalar>
 double fast_relative_error(double tensor_norm, const Matrix<Scalar>& mttkrp, const Matrix<Scalar>& factor,
                            const Matrix<Scalar>& gram) {
   const double inner = mttkrp.cwiseProduct(factor).template cast<double>().sum();
-  const double model = detail::product<Scalar>(factor, gram).cwiseProduct(factor).template cast<double>().sum();
+  const double model = detail::product(factor, gram, 1).cwiseProduct(factor).template cast<double>().sum();
   const double squared = tensor_norm * tensor_norm - 2 * inner + model;
   return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0) / tensor_norm;
 }

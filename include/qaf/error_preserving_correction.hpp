@@ -65,12 +65,15 @@ struct ErrorPreservingCorrectionResult {
 
 namespace detail {
 
+// Templates of `Real`, which is double, so that only programs that call them compile an eigenvalue solver.
+
 /// The squared relative error of the factor `A_n(mu)` of `least_norm_factor`, which rises with the damping mu from the
 /// least possible to 1: `e^2(mu) = 1 + sum_jk p_jk m_j (s_k h_jk^2 - 2 h_jk)` with `h_jk = m_j / (m_j s_k + mu)`.
+template <typename Real>
 struct SecularEquation {
-  Matrix<double> powers;    // p: the squares of F in the eigenvectors of M and G; one row, of sums, where all weigh 1
-  Vector<double> metric;    // m: eigenvalues of M
-  Vector<double> spectrum;  // s: eigenvalues of G, 0 or more
+  Matrix<Real> powers;    // p: the squares of F in the eigenvectors of M and G; one row, of sums, where all weigh 1
+  Vector<Real> metric;    // m: eigenvalues of M
+  Vector<Real> spectrum;  // s: eigenvalues of G, 0 or more
 
   double damped(Index j, Index k, double mu) const { return metric[j] / (metric[j] * spectrum[k] + mu); }
 
@@ -110,30 +113,32 @@ struct SecularEquation {
 };
 
 /// A factor with its damping.
+template <typename Real>
 struct DampedFactor {
-  Matrix<double> factor;  // A, I x R
-  double damping = 0;     // mu; 0 where no factor meets the bound, infinite where zeros do
+  Matrix<Real> factor;  // A, I x R
+  double damping = 0;   // mu; 0 where no factor meets the bound, infinite where zeros do
 };
 
 /// Among all factors A (`I x R`) with a squared error `1 + tr(A^T M A G) - 2 tr(A^T M F)` of at most `bound` the one
 /// with the least `|A|^2`: the solution of `M A G + mu A = M F`, which is `A = F (G + mu I)^-1` where all weigh 1, with
 /// the largest mu that keeps the bound. Cost: an eigenvalue decomposition, about `9 R^3`, `4 I R^2` flops, and for a
 /// full metric `4 I^2 R`.
-inline DampedFactor least_norm_factor(const ModeMetric<double>& metric, const Matrix<double>& f,
-                                      const Matrix<double>& g, double bound) {
-  DampedFactor result;
+template <typename Real>
+DampedFactor<Real> least_norm_factor(const ModeMetric<Real>& metric, const Matrix<Real>& f, const Matrix<Real>& g,
+                                     double bound) {
+  DampedFactor<Real> result;
   if (bound >= 1) {
     result.factor.setZero(f.rows(), f.cols());
     result.damping = std::numeric_limits<double>::infinity();
     return result;
   }
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(g);
-  Matrix<double> rotated = f * solver.eigenvectors();
+  const Eigen::SelfAdjointEigenSolver<Matrix<Real>> solver(g);
+  Matrix<Real> rotated = f * solver.eigenvectors();
   if (!metric.is_diagonal()) rotated = metric.eigenvectors.transpose() * rotated;
-  SecularEquation equation{rotated.cwiseAbs2(), metric.eigenvalues, solver.eigenvalues().cwiseMax(0.0)};
+  SecularEquation<Real> equation{rotated.cwiseAbs2(), metric.eigenvalues, solver.eigenvalues().cwiseMax(0.0)};
   if (metric.is_plain()) {
     equation.powers = equation.powers.colwise().sum().eval();
-    equation.metric = Vector<double>::Ones(1);
+    equation.metric = Vector<Real>::Ones(1);
   }
   result.damping = equation.largest_damping(bound);
   if (!(result.damping > 0)) return result;
@@ -201,12 +206,12 @@ class CorrectionState {
   // `A^T M A` of a factor of norm 1.
   Matrix<double> gram(Index mode) const {
     const Matrix<double> factor = problem_.factor(mode).template cast<double>();
-    return factor.transpose() * metrics_[static_cast<std::size_t>(mode)].times(factor);
+    return factor.transpose() * metrics_[static_cast<std::size_t>(mode)].times(factor, 1);
   }
 
   double squared_error(Index mode, const Matrix<double>& f, const Matrix<double>& g) const {
     const std::size_t n = static_cast<std::size_t>(mode);
-    const Matrix<double> seen = metrics_[n].times(problem_.factor(mode).template cast<double>());
+    const Matrix<double> seen = metrics_[n].times(problem_.factor(mode).template cast<double>(), 1);
     const Vector<double> inner = f.cwiseProduct(seen).colwise().sum();
     return 1 - 2 * inner.dot(weights_) + weights_.dot(g.cwiseProduct(grams_[n]) * weights_);
   }

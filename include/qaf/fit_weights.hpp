@@ -1,9 +1,11 @@
 #pragma once
 
+#include <limits>
 #include <utility>
 
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/alternating_problem.hpp>
+#include <qaf/detail/products.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/resources.hpp>
 #include <qaf/tensor.hpp>
@@ -16,13 +18,16 @@ namespace detail {
 /// `fit_weights` of factors that stand in a problem; returns the relative error.
 template <typename Scalar>
 double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
-  const ModeMetric<Scalar> plain;
-  const Matrix<Scalar> all = problem.gram_of_others(Index{-1});
+  const Matrix<Scalar>& all = problem.gram_of_others(Index{-1});
   const Matrix<Scalar> y = problem.mttkrp(0).cwiseProduct(problem.seen(0)).colwise().sum();  // 1 x R
-  const Vector<Scalar> none = Vector<Scalar>::Zero(weights.size());
   Matrix<Scalar> row = weights.transpose();
   const double before = fast_relative_error(1.0, y, row, all);
-  least_squares_update(plain, y, all, none, none, problem.threads(), row);
+  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(row.cols());
+  problem.cholesky().factorize(all, rounding * all.diagonal().array() + std::numeric_limits<Scalar>::min(),
+                               problem.threads());
+  Matrix<Scalar> step = y - product(row, all, problem.threads());
+  problem.cholesky().solve_on_the_right(problem.threads(), step);
+  row += step;
   const double after = fast_relative_error(1.0, y, row, all);
   if (!(after < before)) return before;  // nothing but rounding is left to gain
   weights = row.transpose();

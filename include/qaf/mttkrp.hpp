@@ -19,7 +19,7 @@ namespace detail {
 template <typename Scalar>
 Matrix<Scalar> unchecked_mttkrp(const TensorView<Scalar>& tensor, const std::vector<Matrix<Scalar>>& factors,
                                 Index mode, int threads) {
-  const PanelLayout<Scalar> layout = contraction_layout<Scalar>(factors.front().cols());
+  const PanelLayout<Scalar> layout(factors.front().cols());
   std::vector<PanelMatrix<Scalar>> panels(factors.size());
   std::vector<PanelView<Scalar>> views(factors.size());
   for (std::size_t n = 0; n < factors.size(); ++n) {

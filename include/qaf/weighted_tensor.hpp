@@ -7,6 +7,7 @@
 
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/mode_view.hpp>
+#include <qaf/detail/products.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 
@@ -70,11 +71,11 @@ double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entrie
     const ModeView<Scalar> view(tensor.view(), mode);
     if (view.fast == 1) {
       Eigen::Map<Matrix<Scalar>> columns(entries.data(), view.length, entries.size() / view.length);
-      columns = root * columns.eval();
+      columns = product<Scalar>(root, columns, 1);
     } else {
       for (Index begin = 0; begin < entries.size(); begin += view.fast * view.length) {
         Eigen::Map<Matrix<Scalar>> slab(entries.data() + begin, view.fast, view.length);
-        slab = slab.eval() * root.transpose();
+        slab = product<Scalar>(slab, root.transpose(), 1);
       }
     }
   }

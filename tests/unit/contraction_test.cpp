@@ -4,9 +4,12 @@
 #include <vector>
 
 #include <qaf/detail/contraction.hpp>
-#include <qaf/detail/gram.hpp>
 #include <qaf/detail/panel_matrix.hpp>
+#include <qaf/detail/panel_products.hpp>
+#include <qaf/detail/products.hpp>
 #include <qaf/detail/random.hpp>
+#include <qaf/detail/symmetric_panels.hpp>
+#include <qaf/detail/transpose.hpp>
 
 #include "support/catch.hpp"
 #include "support/reference.hpp"
@@ -17,11 +20,11 @@ namespace {
 using qaf::Index;
 using qaf::Matrix;
 using qaf::detail::Contraction;
-using qaf::detail::KhatriRao;
 using qaf::detail::NormalGenerator;
 using qaf::detail::PanelLayout;
 using qaf::detail::PanelMatrix;
 using qaf::detail::PanelView;
+using qaf::detail::SymmetricPanels;
 
 struct Sizes {
   Index fast, middle, slow;
@@ -39,6 +42,7 @@ struct Example {
     entries = normal.matrix<Scalar>(sizes.fast * sizes.middle, sizes.slow);
     if (keeps_middle) {
       factors = {normal.matrix<Scalar>(sizes.fast, rank), normal.matrix<Scalar>(sizes.slow, rank)};
+      if (sizes.fast == 1) factors[0].setOnes();  // as if there were no such mode
     } else {
       factors = {normal.matrix<Scalar>(sizes.middle, rank)};
     }
@@ -69,10 +73,10 @@ Matrix<Scalar> contracted(const Example<Scalar>& example, const Sizes& sizes, bo
     panels[n].assign(example.factors[n], layout);
     views.push_back(panels[n].view());
   }
-  KhatriRao<Scalar> product(views);
+  if (keeps_middle && sizes.fast == 1) views.erase(views.begin());
   PanelMatrix<Scalar> result;
   result.resize(contraction.cells(), layout);
-  qaf::detail::contract(contraction, product, threads, result.view());
+  qaf::detail::contract(contraction, views, threads, result.view());
   return result.view().to_matrix(Scalar(1));
 }
 
@@ -97,13 +101,11 @@ TEMPLATE_TEST_CASE("A contraction is the sum over the indices that are not kept"
     for (const bool keeps_middle : {false, true}) {
       for (const Index rank : {1, 4, 9, 16, 24, 40, 64, 100, 150}) {
         const Example<TestType> example(sizes, keeps_middle, rank);
-        for (const bool single : {false, true}) {
-          for (const int threads : {1, 3}) {
-            CAPTURE(sizes.fast, sizes.middle, sizes.slow, keeps_middle, rank, single, threads);
-            CHECK(support::matrix_distance(
-                      contracted(example, sizes, keeps_middle, PanelLayout<TestType>(rank, single), threads),
-                      example.sums) < support::Tolerance<TestType>::product);
-          }
+        for (const int threads : {1, 3}) {
+          CAPTURE(sizes.fast, sizes.middle, sizes.slow, keeps_middle, rank, threads);
+          const PanelLayout<TestType> layout(rank);
+          CHECK(support::matrix_distance(contracted(example, sizes, keeps_middle, layout, threads), example.sums) <
+                support::Tolerance<TestType>::product);
         }
       }
     }
@@ -116,7 +118,7 @@ TEMPLATE_TEST_CASE("Panels hold a matrix and zeros", "[contraction]", float, dou
       const Matrix<TestType> matrix = NormalGenerator(1).matrix<TestType>(rows, rank);
       for (const bool single : {false, true}) {
         CAPTURE(rank, rows, single);
-        const PanelLayout<TestType> layout(rank, single);
+        const auto layout = single ? PanelLayout<TestType>::single(rank) : PanelLayout<TestType>(rank);
         PanelMatrix<TestType> panels;
         panels.assign(matrix, layout);
         CHECK(panels.view().to_matrix(TestType(1)) == matrix);
@@ -136,7 +138,7 @@ TEMPLATE_TEST_CASE("Panels hold a matrix and zeros", "[contraction]", float, dou
   }
 }
 
-TEMPLATE_TEST_CASE("A Gram matrix is symmetric to the bit", "[contraction]", float, double) {
+TEMPLATE_TEST_CASE("Gram matrices and products of matrices", "[contraction]", float, double) {
   for (const Index rank : {1, 5, 16, 40, 134, 200}) {
     for (const Index rows : {1, 9, 64, 700}) {
       const Matrix<TestType> matrix = NormalGenerator(1).matrix<TestType>(rows, rank);
@@ -145,10 +147,49 @@ TEMPLATE_TEST_CASE("A Gram matrix is symmetric to the bit", "[contraction]", flo
       panels.assign(matrix, PanelLayout<TestType>(rank));
       for (const int threads : {1, 2, 3}) {
         CAPTURE(rank, rows, threads);
-        const Matrix<TestType> gram = qaf::detail::symmetric_product(matrix, panels.view(), threads);
-        CHECK(support::matrix_distance(gram, exact) < support::Tolerance<TestType>::product);
-        CHECK(gram == gram.transpose());
+        SymmetricPanels<TestType> gram;
+        gram.resize(PanelLayout<TestType>(rank));
+        qaf::detail::symmetric_product(panels.view(), panels.view(), threads, gram.view());
+        CHECK(support::matrix_distance(gram.to_matrix(), exact) < support::Tolerance<TestType>::product);
+        CHECK(gram.to_matrix() == gram.to_matrix().transpose());
+        CHECK(support::matrix_distance(qaf::detail::transposed_product(matrix, matrix, threads), exact) <
+              support::Tolerance<TestType>::product);
+        const Matrix<TestType> other = NormalGenerator(2).matrix<TestType>(rank, 7);
+        CHECK(support::matrix_distance(qaf::detail::product(matrix, other, threads),
+                                       Matrix<double>(matrix.template cast<double>() * other.template cast<double>())) <
+              support::Tolerance<TestType>::product);
       }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("Symmetric matrices in panels", "[contraction]", float, double) {
+  for (const Index rank : {1, 3, 16, 50, 100}) {
+    CAPTURE(rank);
+    const Matrix<TestType> a = NormalGenerator(1).matrix<TestType>(rank, rank),
+                           b = NormalGenerator(2).matrix<TestType>(rank, rank);
+    const Matrix<TestType> one = a + a.transpose(), two = b + b.transpose();
+    SymmetricPanels<TestType> panels, others;
+    panels.assign(one);
+    others.assign(two);
+    CHECK(panels.to_matrix() == one);
+    CHECK(panels.diagonal() == one.diagonal());
+    CHECK(panels.inner_product(others) ==
+          Approx(static_cast<double>(one.cwiseProduct(two).sum())).margin(1e-4 * static_cast<double>(rank)));
+    panels.multiply(others);
+    CHECK(panels.to_matrix() == one.cwiseProduct(two));
+  }
+}
+
+TEMPLATE_TEST_CASE("Transposition in squares and what is left of them", "[contraction]", float, double) {
+  for (const Index rows : {1, 7, 16, 31, 64, 70}) {
+    for (const Index cols : {1, 5, 16, 33, 50}) {
+      CAPTURE(rows, cols);
+      const Matrix<TestType> from = NormalGenerator(1).matrix<TestType>(rows + 3, cols);
+      Matrix<TestType> to = Matrix<TestType>::Zero(cols + 2, rows);
+      qaf::detail::transpose(from.data(), rows + 3, rows, cols, to.data(), cols + 2, TestType(2));
+      CHECK(to.topRows(cols) == TestType(2) * from.topRows(rows).transpose());
+      CHECK(to.bottomRows(2).isZero(0));
     }
   }
 }

@@ -42,7 +42,7 @@ struct Fixture {
       panels[n].assign(factors[n], partials.layout());
       views.push_back(panels[n].view());
     }
-    return partials.mttkrp(views, mode, Scalar(2));
+    return partials.mttkrp(views, mode).to_matrix(Scalar(2));
   }
 
   double distance(Index mode) {

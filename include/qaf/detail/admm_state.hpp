@@ -36,22 +36,6 @@ Scalar preferred_sign(const Quantizer& quantizer, Index rows) {
   return std::abs(positive - negative) <= rounding ? Scalar(0) : positive < negative ? Scalar(1) : Scalar(-1);
 }
 
-/// The minimizer T of `tr(T^T M T G) - 2 tr(T^T M F) + sum_r d_r |t_r - w_r|^2`; in a metric M that is not the plain
-/// one, a step from W to it.
-template <typename Scalar>
-Matrix<Scalar> penalized_minimizer(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& f, const Matrix<Scalar>& g,
-                                   const Vector<Scalar>& d, int threads, const Matrix<Scalar>& w) {
-  Matrix<Scalar> step;
-  if (metric.is_plain()) {
-    step = f + w * d.asDiagonal();
-    solve_for_step(metric, g, d, threads, step);
-    return step;
-  }
-  step = metric.times(f - product<Scalar>(w, g));
-  solve_for_step(metric, g, d, threads, step);
-  return w + step;
-}
-
 /// The iterates of the method of multipliers for all factors: H (decoded codes, the factors of the problem), the scaled
 /// duals U and what both need. See `cp_admm` for the equations.
 template <typename Scalar, typename Quantizer>
@@ -90,18 +74,16 @@ class AdmmState {
   /// `D = rho diag(G)` or `rho tr(G) / R`. Returns the relative error after it, NaN where numbers stop being finite.
   double update(Index mode) {
     const std::size_t n = static_cast<std::size_t>(mode);
-    const Matrix<Scalar> f = problem_.mttkrp(mode), g = problem_.gram_of_others(mode);
     Matrix<Scalar>& dual = duals_[n];
-    Vector<Scalar> penalty = g.diagonal();
-    if (!diagonal_) penalty.setConstant(g.trace() / static_cast<Scalar>(g.rows()));
+    Vector<Scalar> penalty = problem_.find_problem(mode);  // the diagonal of G
+    if (!diagonal_) penalty.setConstant(penalty.mean());
     penalty = (static_cast<Scalar>(rho_) * penalty).cwiseMax(std::numeric_limits<Scalar>::min());
     Matrix<Scalar> value = problem_.factor(mode);
     for (Index step = 0; step < inner_iterations_; ++step) {
       const Matrix<Scalar> anchor = value + dual;
       const Matrix<Scalar> moved = anchor + momentum_ * (anchor - anchors_[n]);
       anchors_[n] = anchor;
-      const Matrix<Scalar> target =
-          penalized_minimizer(problem_.metric(mode), f, g, penalty, problem_.threads(), moved);
+      const Matrix<Scalar> target = problem_.penalized_minimizer(mode, penalty, moved);
       if (!target.allFinite()) return std::numeric_limits<double>::quiet_NaN();
       const Matrix<Scalar> before = std::exchange(value, project(n, target - dual));
       dual += value - target;
@@ -112,7 +94,7 @@ class AdmmState {
       if (primal <= inner_tolerance_ * size && change <= inner_tolerance_ * dual_size) break;
     }
     problem_.set_factor(mode, std::move(value));
-    return problem_.relative_error(mode, f, g);
+    return problem_.relative_error(mode);
   }
 
   /// See `balancing_scales`: with a penalty of the diagonal of G the iterates do not depend on the norms of columns.
@@ -120,7 +102,7 @@ class AdmmState {
     if (!diagonal_) return;
     const std::vector<Vector<Scalar>> scales = balancing_scales(problem_);
     for (std::size_t n = 0; n < scales.size(); ++n) {
-      problem_.set_factor(static_cast<Index>(n), problem_.factors()[n] * scales[n].asDiagonal());
+      problem_.scale_factor(static_cast<Index>(n), scales[n]);
       duals_[n] = duals_[n] * scales[n].asDiagonal();
       anchors_[n] = anchors_[n] * scales[n].asDiagonal();
       multipliers_[n].array() *= scales[n].array();
@@ -132,7 +114,7 @@ class AdmmState {
     if (growth == 1) return;
     rho_ *= growth;
     for (std::size_t n = 0; n < duals_.size(); ++n) {
-      const Matrix<Scalar>& value = problem_.factors()[n];
+      const Matrix<Scalar>& value = problem_.factor(static_cast<Index>(n));
       anchors_[n] = value + (anchors_[n] - value) / static_cast<Scalar>(growth);
       duals_[n] /= static_cast<Scalar>(growth);
     }

@@ -7,14 +7,15 @@
 #include <utility>
 #include <vector>
 
-#include <qaf/cp_model.hpp>
 #include <qaf/detail/cholesky.hpp>
-#include <qaf/detail/gram.hpp>
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/panel_matrix.hpp>
+#include <qaf/detail/panel_products.hpp>
+#include <qaf/detail/panel_rows.hpp>
 #include <qaf/detail/parallel.hpp>
 #include <qaf/detail/partial_products.hpp>
 #include <qaf/detail/products.hpp>
+#include <qaf/detail/symmetric_panels.hpp>
 #include <qaf/resources.hpp>
 #include <qaf/types.hpp>
 #include <qaf/weighted_tensor.hpp>
@@ -25,6 +26,9 @@ namespace qaf::detail {
 /// least-squares problem is made of, of the tensor scaled to norm 1. With weighted errors the factors enter F and G
 /// as `M A` (M the metric of their mode), and the problem in `A` is to minimize
 /// `tr(A^T M A G) - 2 tr(A^T M F)`.
+///
+/// Factors, F and G stand in panels; as matrices they are made when they are asked for. All memory is kept, since new
+/// memory would cost more than what is done with it.
 template <typename Scalar>
 class AlternatingProblem {
  public:
@@ -37,78 +41,226 @@ class AlternatingProblem {
         threads_(thread_count(resources.threads)),
         partials_(tensor.view(), rank, across_sweeps, resources),
         plain_(tensor.is_plain()),
-        factors_(static_cast<std::size_t>(tensor.view().order())),
-        seen_(factors_.size()),
-        panels_(factors_.size()),
-        panel_views_(factors_.size()),
-        grams_(factors_.size()) {}
+        modes_(static_cast<std::size_t>(tensor.view().order())),
+        seen_panels_(modes_.size()) {}
 
   Index order() const { return tensor_.view().order(); }
+  Index rank() const { return partials_.layout().rank(); }
   int threads() const { return threads_; }
   double norm() const { return norm_; }
   const WeightedTensor<Scalar>& tensor() const { return tensor_; }
   const ModeMetric<Scalar>& metric(Index mode) const { return tensor_.metric(mode); }
 
-  const std::vector<Matrix<Scalar>>& factors() const { return factors_; }
-  const Matrix<Scalar>& factor(Index mode) const { return factors_[static_cast<std::size_t>(mode)]; }
+  const Matrix<Scalar>& factor(Index mode) const {
+    const Mode& m = modes_[static_cast<std::size_t>(mode)];
+    if (!m.has_matrix) m.panels.view().copy_to(m.matrix);
+    m.has_matrix = true;
+    return m.matrix;
+  }
+
+  std::vector<Matrix<Scalar>> factors() const {
+    std::vector<Matrix<Scalar>> result;
+    for (Index mode = 0; mode < order(); ++mode) result.push_back(factor(mode));
+    return result;
+  }
 
   void set_factors(std::vector<Matrix<Scalar>> factors) {
     for (std::size_t n = 0; n < factors.size(); ++n) set_factor(static_cast<Index>(n), std::move(factors[n]));
   }
 
   void set_factor(Index mode, Matrix<Scalar> factor) {
-    const std::size_t n = static_cast<std::size_t>(mode);
-    factors_[n] = std::move(factor);
-    if (!plain_) seen_[n] = metric(mode).times(factors_[n]);
-    panels_[n].assign(seen(mode), partials_.layout());
-    panel_views_[n] = panels_[n].view();
-    partials_.factor_changed(mode);
-    grams_[n] = symmetric_product(factors_[n], panel_views_[n], threads_);
+    Mode& m = modes_[static_cast<std::size_t>(mode)];
+    m.matrix = std::move(factor);
+    m.has_matrix = true;
+    m.panels.assign(m.matrix, partials_.layout());
+    factor_changed(mode);
   }
 
+  /// Multiplies the columns of a factor.
+  void scale_factor(Index mode, const Vector<Scalar>& scales) { set_factor(mode, factor(mode) * scales.asDiagonal()); }
+
   /// `M A` of a mode.
-  const Matrix<Scalar>& seen(Index mode) const { return plain_ ? factor(mode) : seen_[static_cast<std::size_t>(mode)]; }
+  const Matrix<Scalar>& seen(Index mode) const {
+    return plain_ ? factor(mode) : modes_[static_cast<std::size_t>(mode)].seen;
+  }
 
-  /// F of a mode (`I_n x R`).
-  Matrix<Scalar> mttkrp(Index mode) { return partials_.mttkrp(panel_views_, mode, static_cast<Scalar>(1 / norm_)); }
+  /// F of a mode (`I_n x R`), valid until one is asked for again.
+  const Matrix<Scalar>& mttkrp(Index mode) {
+    find_mttkrp(mode);
+    f_matrix_.resize(f_.rows(), rank());
+    f_.copy_to(f_matrix_, static_cast<Scalar>(1 / norm_));
+    return f_matrix_;
+  }
 
-  /// `A^T M A` of every mode.
-  const std::vector<Matrix<Scalar>>& grams() const { return grams_; }
+  /// G of a mode (`R x R`), valid until one is asked for again; of all modes for -1.
+  const Matrix<Scalar>& gram_of_others(Index mode) {
+    find_gram_of_others(mode);
+    g_matrix_ = g_.to_matrix();
+    return g_matrix_;
+  }
+
+  /// The diagonal of `A^T M A` of a mode (R).
+  Vector<Scalar> gram_diagonal(Index mode) const { return modes_[static_cast<std::size_t>(mode)].gram.diagonal(); }
 
   /// Squared norms of the columns of a factor (R).
   Vector<Scalar> squared_norms(Index mode) const {
-    const std::size_t n = static_cast<std::size_t>(mode);
-    if (plain_) return grams_[n].diagonal();
-    return factors_[n].colwise().squaredNorm();
+    if (plain_) return gram_diagonal(mode);
+    return factor(mode).colwise().squaredNorm();
   }
 
-  /// G of a mode (`R x R`).
-  Matrix<Scalar> gram_of_others(Index mode) const { return qaf::gram_of_others(grams_, mode); }
+  /// Finds F and G of a mode, for the functions below. Returns the diagonal of G.
+  Vector<Scalar> find_problem(Index mode) {
+    find_mttkrp(mode);
+    find_gram_of_others(mode);
+    return g_.diagonal();
+  }
 
-  /// The relative error of the model from the F and G of the mode set last, see `fast_relative_error`.
-  /// Cost: `R^2` multiplications, since the Gram matrices of all modes are at hand.
-  double relative_error(Index mode, const Matrix<Scalar>& f, const Matrix<Scalar>& g) const {
-    // Columns in the scalar's own precision, which is several times as fast, and their sums in double.
-    const auto inner_product = [](const Matrix<Scalar>& a, const Matrix<Scalar>& b) {
-      return a.cwiseProduct(b).colwise().sum().template cast<double>().sum();
-    };
-    const double inner = inner_product(f, seen(mode));
-    const double model = inner_product(g, grams_[static_cast<std::size_t>(mode)]);
-    const double squared = 1 - 2 * inner + model;
+  /// `A = (F + A diag(d)) (G + diag(d + e))^-1` in the place of A, where errors of the mode do not weigh differently:
+  /// the minimizer of `tr(A^T A G) + tr(A^T A diag(e)) - 2 tr(A^T F) + sum_r d_r |a_r - a_r,old|^2`. After
+  /// `find_problem`.
+  void update_factor(Index mode, const Vector<Scalar>& d, const Vector<Scalar>& e) {
+    Mode& m = modes_[static_cast<std::size_t>(mode)];
+    cholesky_.factorize(g_, d + e, threads_);
+    if (cholesky_.is_well_conditioned()) {
+      add_scaled(m.panels.view(), d);
+      cholesky_.solve_on_the_right(threads_, room_.view());
+      std::swap(m.panels, room_);
+      m.has_matrix = false;
+      return factor_changed(mode);
+    }
+    // Near to singular, the solve is applied to the residual, so that its own errors shrink with the steps.
+    const Matrix<Scalar>& a = factor(mode);
+    f_matrix_.resize(f_.rows(), rank());
+    f_.copy_to(f_matrix_, static_cast<Scalar>(1 / norm_));
+    Matrix<Scalar> step = f_matrix_ - product(a, g_.to_matrix(), threads_) - a * e.asDiagonal();
+    cholesky_.solve_on_the_right(threads_, step);
+    set_factor(mode, a + step);
+  }
+
+  /// `T = (F + W diag(d)) (G + diag(d))^-1`, the minimizer of `tr(T^T T G) - 2 tr(T^T F) + sum_r d_r |t_r - w_r|^2`. In
+  /// a metric M that is not the plain one, a step from W towards the minimizer of `tr(T^T M T G) - 2 tr(T^T M F) +
+  /// sum_r d_r |t_r - w_r|^2`. After `find_problem`.
+  Matrix<Scalar> penalized_minimizer(Index mode, const Vector<Scalar>& d, const Matrix<Scalar>& w) {
+    if (metric(mode).is_plain()) {
+      cholesky_.factorize(g_, d, threads_);
+      moved_.assign(w, partials_.layout());
+      add_scaled(moved_.view(), d);
+      cholesky_.solve_on_the_right(threads_, room_.view());
+      return room_.view().to_matrix(Scalar(1));
+    }
+    const Matrix<Scalar> g = g_.to_matrix();
+    Matrix<Scalar> step =
+        metric(mode).times(f_.to_matrix(static_cast<Scalar>(1 / norm_)) - product(w, g, threads_), threads_);
+    solve_for_step(metric(mode), g, d, threads_, cholesky_, step);
+    return w + step;
+  }
+
+  /// A step of A towards the minimizer of `tr(A^T M A K) + tr(A^T A diag(e)) - 2 tr(A^T M F) +
+  /// sum_r d_r |a_r - a_r,old|^2` with `K = G + diag(p)`, in a metric M that is not the plain one. After
+  /// `find_problem`.
+  void step_factor(Index mode, const Vector<Scalar>& p, const Vector<Scalar>& d, const Vector<Scalar>& e) {
+    const Matrix<Scalar>& a = factor(mode);
+    Matrix<Scalar> k = g_.to_matrix();
+    k.diagonal() += p;
+    Matrix<Scalar> step =
+        metric(mode).times(f_.to_matrix(static_cast<Scalar>(1 / norm_)) - product(a, k, threads_), threads_);
+    step.noalias() -= a * e.asDiagonal();
+    k.diagonal() += d;
+    solve_for_step(metric(mode), k, e, threads_, cholesky_, step);
+    set_factor(mode, a + step);
+  }
+
+  /// The relative error of the model from the F and G found last, those of the mode set last:
+  /// `|X - Xhat|^2 = 1 - 2 <F, M A> + <A^T M A, G>`; see `fast_relative_error`. Cost: `R^2` multiplications, since the
+  /// Gram matrices of all modes are at hand.
+  double relative_error(Index mode) const {
+    const Mode& m = modes_[static_cast<std::size_t>(mode)];
+    const double squared =
+        1 - 2 * inner_product(f_, seen_panels_[static_cast<std::size_t>(mode)]) / norm_ + g_.inner_product(m.gram);
     return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0);
   }
 
+  /// Memory for factorizations.
+  Cholesky<Scalar>& cholesky() { return cholesky_; }
+
  private:
+  struct Mode {
+    PanelMatrix<Scalar> panels;     // the factor
+    mutable Matrix<Scalar> matrix;  // the same, where somebody asked
+    mutable bool has_matrix = false;
+    Matrix<Scalar> seen;  // M A, where any mode is weighted
+    PanelMatrix<Scalar> seen_panels;
+    SymmetricPanels<Scalar> gram;
+  };
+
+  void factor_changed(Index mode) {
+    const std::size_t n = static_cast<std::size_t>(mode);
+    Mode& m = modes_[n];
+    if (!plain_) {
+      m.seen = metric(mode).times(factor(mode), threads_);
+      m.seen_panels.assign(m.seen, partials_.layout());
+    }
+    seen_panels_[n] = plain_ ? m.panels.view() : m.seen_panels.view();
+    partials_.factor_changed(mode);
+    m.gram.resize(partials_.layout());
+    symmetric_product(m.panels.view(), seen_panels_[n], threads_, m.gram.view());
+  }
+
+  void find_mttkrp(Index mode) { f_ = partials_.mttkrp(seen_panels_, mode); }
+
+  void find_gram_of_others(Index mode) {
+    bool is_first = true;
+    for (Index other = 0; other < order(); ++other) {
+      if (other == mode) continue;
+      const SymmetricPanels<Scalar>& gram = modes_[static_cast<std::size_t>(other)].gram;
+      if (is_first)
+        g_ = gram;
+      else
+        g_.multiply(gram);
+      is_first = false;
+    }
+  }
+
+  // F + A diag(d) into room_.
+  void add_scaled(const PanelView<Scalar>& a, const Vector<Scalar>& d) {
+    room_.resize(f_.rows(), f_.layout());
+    const PanelView<Scalar> sums = room_.view();
+    Vector<Scalar> padded = Vector<Scalar>::Zero(f_.layout().padded_rank());
+    padded.head(d.size()) = d;
+    for (Index k = 0; k < sums.layout().panels(); ++k) {
+      const Index width = sums.layout().width(k);
+      Eigen::Map<Vector<Scalar>>(sums.panel(k), f_.rows() * width) =
+          static_cast<Scalar>(1 / norm_) * Eigen::Map<const Vector<Scalar>>(f_.panel(k), f_.rows() * width);
+      multiply_by_row(a.panel(k), padded.data() + sums.layout().begin(k), width, f_.rows(), true, sums.panel(k));
+    }
+  }
+
+  static double inner_product(const PanelView<Scalar>& a, const PanelView<Scalar>& b) {
+    constexpr Index block = 4096;  // entries that are summed in the scalar's own precision
+    double sum = 0;
+    for (Index k = 0; k < a.layout().panels(); ++k) {
+      const Index size = a.rows() * a.layout().width(k);
+      for (Index i = 0; i < size; i += block) {
+        using Entries = Eigen::Map<const Vector<Scalar>>;
+        const Index count = std::min(block, size - i);
+        sum += static_cast<double>(Entries(a.panel(k) + i, count).dot(Entries(b.panel(k) + i, count)));
+      }
+    }
+    return sum;
+  }
+
   const WeightedTensor<Scalar>& tensor_;
   double norm_;
   int threads_;
   PartialProducts<Scalar> partials_;
   bool plain_;
-  std::vector<Matrix<Scalar>> factors_;
-  std::vector<Matrix<Scalar>> seen_;         // M A of every mode, where any of them is weighted
-  std::vector<PanelMatrix<Scalar>> panels_;  // of what is seen
-  std::vector<PanelView<Scalar>> panel_views_;
-  std::vector<Matrix<Scalar>> grams_;
+  std::vector<Mode> modes_;
+  std::vector<PanelView<Scalar>> seen_panels_;
+  PanelView<Scalar> f_;  // times the norm of the tensor
+  SymmetricPanels<Scalar> g_;
+  Matrix<Scalar> f_matrix_, g_matrix_;
+  PanelMatrix<Scalar> room_, moved_;
+  Cholesky<Scalar> cholesky_;
 };
 
 /// What the columns of each factor are to be multiplied by, so that all columns of a component get the same norm. Empty
@@ -117,7 +269,7 @@ class AlternatingProblem {
 template <typename Scalar>
 std::vector<Vector<Scalar>> balancing_scales(const AlternatingProblem<Scalar>& problem) {
   constexpr double far = 2.8;  // a natural logarithm
-  const Index rank = problem.factor(0).cols();
+  const Index rank = problem.rank();
   std::vector<Vector<double>> logarithms;
   Vector<double> mean = Vector<double>::Zero(rank);
   for (Index mode = 0; mode < problem.order(); ++mode) {
@@ -137,46 +289,21 @@ std::vector<Vector<Scalar>> balancing_scales(const AlternatingProblem<Scalar>& p
   return drift < far ? std::vector<Vector<Scalar>>() : scales;
 }
 
-/// Whether solving with a factorized matrix of this diagonal loses no more than half of the scalar's digits: no
-/// component is, but for so small a part, a combination of others.
+/// One least-squares update of a factor: it moves `A` to, or towards, the minimizer of
+/// `tr(A^T M A K) + tr(A^T A diag(q)) - 2 tr(A^T M F) + sum_r d_r |a_r - a_r,old|^2` with `K = G + diag(p)`. A damping
+/// d of the size of the rounding errors makes a singular system harmless and, unlike a ridge, leaves the minimizers
+/// where they are. `plain`: M cancels.
 template <typename Scalar>
-bool is_well_conditioned(const Cholesky<Scalar>& cholesky, const Vector<Scalar>& diagonal) {
-  if (cholesky.info() != Eigen::Success) return false;
-  const Scalar least = std::sqrt(std::numeric_limits<Scalar>::epsilon());
-  return (cholesky.matrixLLT().diagonal().array().square() >= least * diagonal.array()).all();
-}
-
-/// One least-squares update of a factor: with `K = G + diag(p)` it moves `A` to, or towards, the minimizer of
-/// `tr(A^T M A K) + tr(A^T A diag(q)) - 2 tr(A^T M F) + sum_r d_r |a_r - a_r,old|^2`. A damping d of the size of the
-/// rounding errors makes a singular system harmless and, unlike a ridge, leaves the minimizers where they are. Where
-/// the system is near to singular, the solve is applied to the residual, so that its own errors shrink with the steps.
-template <typename Scalar>
-void least_squares_update(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& f, const Matrix<Scalar>& g,
-                          const Vector<Scalar>& p, const Vector<Scalar>& q, int threads, Matrix<Scalar>& factor) {
-  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(g.rows());
+void least_squares_update(AlternatingProblem<Scalar>& problem, Index mode, bool plain, const Vector<Scalar>& p,
+                          const Vector<Scalar>& q) {
+  const Vector<Scalar> diagonal = problem.find_problem(mode);
+  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(diagonal.size());
   const Vector<Scalar> damping =
-      rounding * g.diagonal().array() + std::numeric_limits<Scalar>::min();  // columns may be zero
-  Matrix<Scalar> k = g;
-  if (metric.is_plain()) {
-    k.diagonal() += p + q + damping;
-    const Vector<Scalar> diagonal = k.diagonal();
-    const Cholesky<Scalar> cholesky(k);
-    if (is_well_conditioned(cholesky, diagonal)) {
-      factor = f + factor * damping.asDiagonal();
-      solve_on_the_right(cholesky, threads, factor);
-    } else {
-      Matrix<Scalar> step = f - product<Scalar>(factor, g) - factor * (p + q).asDiagonal();
-      solve_on_the_right(cholesky, threads, step);
-      factor += step;
-    }
-    return;
-  }
-  k.diagonal() += p;
-  Matrix<Scalar> step = metric.times(f - product<Scalar>(factor, k));
-  step.noalias() -= factor * q.asDiagonal();
-  k.diagonal() += damping;
-  solve_for_step(metric, std::move(k), q, threads, step);
-  factor += step;
+      rounding * diagonal.array() + std::numeric_limits<Scalar>::min();  // columns may be zero
+  if (plain)
+    problem.update_factor(mode, damping, p + q);
+  else
+    problem.step_factor(mode, p, damping, q);
 }
 
 }  // namespace qaf::detail

@@ -17,14 +17,6 @@ namespace qaf::detail {
 template <typename Scalar>
 class KhatriRao {
  public:
-  /// Rows of the product, in panels. Valid until the next call of `slab`.
-  struct Slab {
-    PanelView<Scalar> matrix;
-    Index begin = 0;
-
-    const Scalar* panel(Index k) const { return matrix.panel(k) + begin * matrix.layout().width(k); }
-  };
-
   /// `factors` view memory that must outlive this.
   explicit KhatriRao(std::vector<PanelView<Scalar>> factors) : factors_(std::move(factors)) {
     for (const PanelView<Scalar>& factor : factors_) rows_ *= factor.rows();
@@ -33,15 +25,17 @@ class KhatriRao {
   Index rows() const { return rows_; }
   const PanelLayout<Scalar>& layout() const { return factors_.front().layout(); }
 
-  /// All rows; none where there are no factors.
-  Slab all(int threads) { return factors_.empty() ? Slab{} : slab(0, rows_, threads); }
+  /// All rows; nothing where there are no factors.
+  PanelView<Scalar> all(int threads) { return factors_.empty() ? PanelView<Scalar>() : slab(0, rows_, threads); }
 
-  /// Rows `begin .. begin + count - 1`. Cost: `count R (N - 1)` multiplications for N factors.
-  Slab slab(Index begin, Index count, int threads) {
-    if (factors_.size() == 1) return {factors_.front(), begin};
+  /// Rows `begin .. begin + count - 1`, valid until the next call. Cost: `count R (N - 1)` multiplications for N
+  /// factors, and a copy of the rows for one factor unless all are asked for.
+  PanelView<Scalar> slab(Index begin, Index count, int threads) {
+    if (factors_.size() == 1 && count == rows_) return factors_.front();
     slab_.resize(count, layout());
-    parallel_ranges(threads, count, [&](Index first, Index last) { fill(begin, first, last); });
-    return {slab_.view(), 0};
+    parallel_ranges(threads_worth(threads, count * layout().padded_rank()), count,
+                    [&](Index first, Index last) { fill(begin, first, last); });
+    return slab_.view();
   }
 
  private:
@@ -55,15 +49,19 @@ class KhatriRao {
       for (Index row = first; row < last;) {
         const Index slow = (begin + row) / fast.rows();
         const Index end = std::min(last, (slow + 1) * fast.rows() - begin);
-        multiply_by_row(fast.panel(k) + (begin + row - slow * fast.rows()) * width,
-                        product_of_slow_rows(slow, k, room.data()), width, end - row, false,
-                        slab.panel(k) + row * width);
+        const Scalar* const source = fast.panel(k) + (begin + row - slow * fast.rows()) * width;
+        const Scalar* const others = product_of_slow_rows(slow, k, room.data());
+        if (others == nullptr)
+          std::copy_n(source, (end - row) * width, slab.panel(k) + row * width);
+        else
+          multiply_by_row(source, others, width, end - row, false, slab.panel(k) + row * width);
         row = end;
       }
     }
   }
 
-  // The product of the rows of all factors but the first, at their combined index `position`.
+  // The product of the rows of all factors but the first, at their combined index `position`; null where there are
+  // none.
   const Scalar* product_of_slow_rows(Index position, Index panel, Scalar* room) const {
     const Index width = layout().width(panel);
     const Scalar* product = nullptr;

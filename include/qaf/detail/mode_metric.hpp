@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include <qaf/detail/cholesky.hpp>
+#include <qaf/detail/products.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf::detail {
@@ -26,9 +28,9 @@ struct ModeMetric {
   bool is_diagonal() const { return matrix.size() == 0; }
 
   /// `M a`.
-  Matrix<Scalar> times(const Matrix<Scalar>& a) const {
+  Matrix<Scalar> times(const Matrix<Scalar>& a, int threads) const {
     if (is_plain()) return a;
-    return is_diagonal() ? Matrix<Scalar>(eigenvalues.asDiagonal() * a) : Matrix<Scalar>(matrix * a);
+    return is_diagonal() ? Matrix<Scalar>(eigenvalues.asDiagonal() * a) : product(matrix, a, threads);
   }
 
   /// `x^T M x`.
@@ -38,28 +40,24 @@ struct ModeMetric {
   }
 };
 
-/// Replaces the residual of `M A K + A diag(q) = ...` by the step that A is to make: the solution S of
-/// `M S K + S diag(q) = residual` (`I x R`) where all weigh 1. Else, in the basis of M's eigenvectors, rows of a group
+/// In a metric that is not the plain one: replaces the residual of `M A K + A diag(q) = ...` by the step that A is to
+/// make, the solution S of `M S K + S diag(q) = residual` (`I x R`). In the basis of M's eigenvectors, rows of a group
 /// are solved with the largest eigenvalue of the group: a majorizer, so that a step never goes too far and repeated
 /// steps end at the solution. Cost: `R^3 / 3` a group, `2 I R^2`, and `4 I^2 R` for a full M.
 template <typename Scalar>
-void solve_for_step(const ModeMetric<Scalar>& metric, Matrix<Scalar> k, const Vector<Scalar>& q, int threads,
-                    Matrix<Scalar>& residual) {
-  if (metric.is_plain()) {
-    k.diagonal() += q;
-    return solve_on_the_right(Cholesky<Scalar>(k), threads, residual);
-  }
-  if (!metric.is_diagonal()) residual = metric.eigenvectors.transpose() * residual;
+void solve_for_step(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& k, const Vector<Scalar>& q, int threads,
+                    Cholesky<Scalar>& cholesky, Matrix<Scalar>& residual) {
+  if (!metric.is_diagonal()) residual = transposed_product(metric.eigenvectors, residual, threads);
   for (const typename ModeMetric<Scalar>::Group& group : metric.groups) {
-    Matrix<Scalar> system = group.largest * k;
-    system.diagonal() += q;
+    const Matrix<Scalar> system = group.largest * k;
     const Index count = static_cast<Index>(group.members.size());
     Matrix<Scalar> rows(count, residual.cols());
     for (Index j = 0; j < count; ++j) rows.row(j) = residual.row(group.members[static_cast<std::size_t>(j)]);
-    solve_on_the_right(Cholesky<Scalar>(system), threads, rows);
+    cholesky.factorize(system, q, threads);
+    cholesky.solve_on_the_right(threads, rows);
     for (Index j = 0; j < count; ++j) residual.row(group.members[static_cast<std::size_t>(j)]) = rows.row(j);
   }
-  if (!metric.is_diagonal()) residual = metric.eigenvectors * residual;
+  if (!metric.is_diagonal()) residual = product(metric.eigenvectors, residual, threads);
 }
 
 }  // namespace qaf::detail

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 
 #include <qaf/detail/packets.hpp>
@@ -12,17 +11,17 @@ namespace qaf::detail {
 /// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, for `tile` rows j as wide as
 /// a panel of `registers` registers, which stay in registers from the first term to the last. Rows of `b` and `out`
 /// follow each other in memory, and are aligned. Entries of `a` are broadcast from where they lie: the tensor need not
-/// be packed, and few components are as fast as many.
+/// be packed, and few components are as fast as many. `ahead`: the first row of a tile to come; its entries are on
+/// lines that no hardware foresees. `scale`, where it is not null: a row that the sums are multiplied with.
 template <int tile, int registers, typename Scalar>
-void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* b, bool add,
-                   Scalar* out) {
+void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* ahead,
+                   const Scalar* b, const Scalar* scale, bool add, Scalar* out) {
   using namespace Eigen::internal;
   using Register = Packet<Scalar>;
   constexpr Index size = packet_size<Scalar>, width = registers * size;
-  // Entries of a tile to come, on lines that no hardware foresees: side by side with these where rows are neighbours in
-  // memory, else one after the other.
-  constexpr Index line = 64 / sizeof(Scalar);
-  const Scalar* ahead = a + (row_stride == 1 ? line : 2 * tile * row_stride);
+  // Side by side, a tile's rows begin on the line on which the last ones ended; one after the other, they are one
+  // piece.
+  if (row_stride == 1) ahead += tile - 1;
   const Index ahead_stride = row_stride == 1 ? term_stride : tile;
   Register sums[static_cast<std::size_t>(tile)][static_cast<std::size_t>(registers)];
   unroll<tile>([&](auto j) { unroll<registers>([&](auto v) { sums[j][v] = pset1<Register>(Scalar(0)); }); });
@@ -35,6 +34,12 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
       unroll<registers>([&](auto v) { sums[j][v] = pmadd(entry, row[v], sums[j][v]); });
     });
   }
+  if (scale != nullptr) {
+    unroll<registers>([&](auto v) {
+      const Register factor = pload<Register>(scale + v * size);
+      unroll<tile>([&](auto j) { sums[j][v] = pmul(sums[j][v], factor); });
+    });
+  }
   unroll<tile>([&](auto j) {
     unroll<registers>([&](auto v) {
       Scalar* const target = out + j * width + v * size;
@@ -43,48 +48,49 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
   });
 }
 
+/// Rows of a tile: as many as leave registers for a row of b and an entry of a, and keep the multiply-adds busy.
+constexpr int rows_of_tile(int registers) {
+  return vector_registers >= 32 || registers == 1 ? 8 : registers == 2 ? 6 : 4;
+}
+
+/// `multiply_tile` for panels of so many registers.
+template <int tile, typename Scalar>
+auto tile_function(Index registers) {
+  switch (registers) {
+    case 1:
+      return &multiply_tile<tile, 1, Scalar>;
+    case 2:
+      return &multiply_tile<tile, 2, Scalar>;
+    default:
+      return &multiply_tile<tile, 3, Scalar>;
+  }
+}
+
 /// `multiply_tile` for the panels of a layout.
 template <typename Scalar>
 class TileKernel {
  public:
-  using Function = void (*)(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* b,
-                            bool add, Scalar* out);
+  using Function = decltype(tile_function<8, Scalar>(1));
 
-  static constexpr Index most_rows = 16;
+  static constexpr Index most_rows = 8;
 
-  explicit TileKernel(const PanelLayout<Scalar>& layout) : widest_width_(layout.widest_width()) {
-    constexpr bool many = vector_registers >= 32;
-    switch (widest_width_ / packet_size<Scalar>) {
-      case 1:
-        set<many ? 16 : 12, 1>();
-        break;
-      case 2:
-        set<many ? 8 : 6, 2>();
-        break;
-      case 3:
-        if constexpr (many) set<8, 3>();
-        break;
-      default:
-        if constexpr (many) set<6, 4>();
-    }
-  }
+  explicit TileKernel(const PanelLayout<Scalar>& layout)
+      : rows_(rows_of_tile(static_cast<int>(layout.widest_width() / packet_size<Scalar>))) {}
 
-  /// Of a tile: as many as leave registers for a row of b and an entry of a.
   Index rows() const { return rows_; }
 
   /// For a panel of the layout.
-  Function for_width(Index width) const { return width == widest_width_ ? widest_ : narrower_; }
-
- private:
-  template <int tile, int registers>
-  void set() {
-    rows_ = tile;
-    widest_ = multiply_tile<tile, registers, Scalar>;
-    narrower_ = multiply_tile<tile, std::max(registers - 1, 1), Scalar>;  // widths differ by a register at most
+  Function for_width(Index width) const {
+    const Index registers = width / packet_size<Scalar>;
+    if constexpr (vector_registers < 32) {
+      if (rows_ == 4) return tile_function<4, Scalar>(registers);
+      if (rows_ == 6) return tile_function<6, Scalar>(registers);
+    }
+    return tile_function<8, Scalar>(registers);
   }
 
-  Index widest_width_, rows_ = 0;
-  Function widest_ = nullptr, narrower_ = nullptr;
+ private:
+  Index rows_;
 };
 
 }  // namespace qaf::detail

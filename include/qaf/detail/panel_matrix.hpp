@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <qaf/detail/packets.hpp>
+#include <qaf/detail/transpose.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf::detail {
@@ -14,15 +15,21 @@ template <typename Scalar>
 class PanelLayout {
  public:
   /// Registers of a panel that leave room for a tile of results (`multiply_tile`).
-  static constexpr Index widest = vector_registers >= 32 ? 4 : 2;
+  static constexpr Index widest = 3;
 
   PanelLayout() = default;
 
-  /// Of `rank` components. `single`: in one panel, however wide.
-  explicit PanelLayout(Index rank, bool single = false)
+  explicit PanelLayout(Index rank)
       : rank_(rank),
         registers_((rank + packet_size<Scalar> - 1) / packet_size<Scalar>),
-        panels_(single ? 1 : (registers_ + widest - 1) / widest) {}
+        panels_((registers_ + widest - 1) / widest) {}
+
+  /// All components in one panel, however wide.
+  static PanelLayout single(Index rank) {
+    PanelLayout layout(rank);
+    layout.panels_ = 1;
+    return layout;
+  }
 
   Index rank() const { return rank_; }
   /// Components and padding.
@@ -58,34 +65,29 @@ class PanelView {
   /// The same as a column-major matrix, times `scale`. Cost: one pass.
   Matrix<Scalar> to_matrix(Scalar scale) const {
     Matrix<Scalar> matrix(rows_, layout_.rank());
-    for (Index k = 0; k < layout_.panels(); ++k) {
-      const Eigen::Map<const Matrix<Scalar>> rows(panel(k), layout_.width(k), rows_);
-      for (Index i = 0; i < rows_; i += block_rows) {
-        const Index count = std::min(block_rows, rows_ - i);
-        matrix.block(i, layout_.begin(k), count, layout_.count(k)) =
-            scale * rows.block(0, i, layout_.count(k), count).transpose();
-      }
-    }
+    copy_to(matrix, scale);
     return matrix;
   }
 
-  /// Takes over the entries of a matrix of the same size. Cost: one pass.
-  void assign(const Matrix<Scalar>& matrix) {
+  /// Copies the first rows, as many as `matrix` has, times `scale`. Cost: one pass.
+  void copy_to(Matrix<Scalar>& matrix, Scalar scale = 1) const {
+    for (Index k = 0; k < layout_.panels(); ++k)
+      transpose(panel(k), layout_.width(k), layout_.count(k), matrix.rows(), matrix.col(layout_.begin(k)).data(),
+                matrix.rows(), scale);
+  }
+
+  /// Takes over the entries of a matrix of as many rows or fewer; the others become zero. Cost: one pass.
+  void assign(const Matrix<Scalar>& matrix) const {
     for (Index k = 0; k < layout_.panels(); ++k) {
+      transpose(matrix.col(layout_.begin(k)).data(), matrix.rows(), matrix.rows(), layout_.count(k), panel(k),
+                layout_.width(k));
       Eigen::Map<Matrix<Scalar>> rows(panel(k), layout_.width(k), rows_);
-      for (Index i = 0; i < rows_; i += block_rows) {
-        const Index count = std::min(block_rows, rows_ - i);
-        rows.block(0, i, layout_.count(k), count) =
-            matrix.block(i, layout_.begin(k), count, layout_.count(k)).transpose();
-      }
+      rows.rightCols(rows_ - matrix.rows()).setZero();
       rows.bottomRows(layout_.width(k) - layout_.count(k)).setZero();
     }
   }
 
  private:
-  // So many transposed rows stay in the first cache.
-  static constexpr Index block_rows = 32;
-
   Scalar* data_ = nullptr;
   Index rows_ = 0;
   PanelLayout<Scalar> layout_;
@@ -107,7 +109,12 @@ class PanelMatrix {
     view().assign(matrix);
   }
 
-  PanelView<Scalar> view() { return {entries_.data(), rows_, layout_}; }
+  const PanelLayout<Scalar>& layout() const { return layout_; }
+
+  void set_zero() { entries_.setZero(); }
+
+  /// Of entries that may change: who views them keeps to what is const.
+  PanelView<Scalar> view() const { return {const_cast<Scalar*>(entries_.data()), rows_, layout_}; }
 
  private:
   Vector<Scalar> entries_;

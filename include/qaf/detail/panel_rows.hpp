@@ -12,6 +12,38 @@ namespace qaf::detail {
 // Rows of panels times rows of panels, component by component. A row is `width` components, a multiple of a register;
 // one row follows the other in memory unless a stride is given; all are aligned.
 
+/// A row of a few registers.
+template <typename Scalar, int registers>
+class RowOfRegisters {
+ public:
+  explicit RowOfRegisters(const Scalar* source) {
+    unroll<registers>(
+        [&](auto v) { values_[v] = Eigen::internal::pload<Packet<Scalar>>(source + v * packet_size<Scalar>); });
+  }
+
+  void store(Scalar* target) const {
+    unroll<registers>([&](auto v) { Eigen::internal::pstore(target + v * packet_size<Scalar>, values_[v]); });
+  }
+
+  RowOfRegisters times(Scalar factor) const {
+    RowOfRegisters result = *this;
+    const auto factors = Eigen::internal::pset1<Packet<Scalar>>(factor);
+    unroll<registers>([&](auto v) { result.values_[v] = Eigen::internal::pmul(values_[v], factors); });
+    return result;
+  }
+
+  /// `this + factor row`.
+  RowOfRegisters plus(Scalar factor, const RowOfRegisters& row) const {
+    RowOfRegisters result = *this;
+    const auto factors = Eigen::internal::pset1<Packet<Scalar>>(factor);
+    unroll<registers>([&](auto v) { result.values_[v] = Eigen::internal::pmadd(factors, row.values_[v], values_[v]); });
+    return result;
+  }
+
+ private:
+  Packet<Scalar> values_[static_cast<std::size_t>(registers)];
+};
+
 /// `out = a b`.
 template <typename Scalar>
 void multiply_rows(const Scalar* a, const Scalar* b, Index width, Scalar* out) {
@@ -25,7 +57,7 @@ template <typename Scalar, typename Body>
 void for_each_part(Index width, const Body& body) {
   constexpr Index size = packet_size<Scalar>;
   for (Index begin = 0; begin < width;) {
-    const Index registers = std::min<Index>((width - begin) / size, 4);
+    const Index registers = std::min<Index>((width - begin) / size, 3);
     switch (registers) {
       case 1:
         body(std::integral_constant<int, 1>(), begin);
@@ -33,11 +65,8 @@ void for_each_part(Index width, const Body& body) {
       case 2:
         body(std::integral_constant<int, 2>(), begin);
         break;
-      case 3:
-        body(std::integral_constant<int, 3>(), begin);
-        break;
       default:
-        body(std::integral_constant<int, 4>(), begin);
+        body(std::integral_constant<int, 3>(), begin);
     }
     begin += registers * size;
   }

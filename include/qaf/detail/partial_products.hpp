@@ -114,7 +114,7 @@ class PartialProducts {
   /// `across_sweeps`: as in `ContractionPlan`. The entries of the tensor must outlive this.
   PartialProducts(const TensorView<Scalar>& tensor, Index rank, bool across_sweeps, const Resources& resources)
       : tensor_(tensor),
-        layout_(contraction_layout<Scalar>(rank)),
+        layout_(rank),
         threads_(thread_count(resources.threads)),
         plan_(tensor.dimensions(), across_sweeps,
               resources.memory * static_cast<double>(tensor.size()) / static_cast<double>(layout_.padded_rank())),
@@ -131,18 +131,19 @@ class PartialProducts {
   /// To be told whenever the factor of a mode has changed.
   void factor_changed(Index mode) { ++version_[static_cast<std::size_t>(mode)]; }
 
-  /// The MTTKRP of a mode times `scale`. `factors` must be those of the last call but for the changes told of.
-  Matrix<Scalar> mttkrp(const std::vector<PanelView<Scalar>>& factors, Index mode, Scalar scale) {
+  /// The MTTKRP of a mode, valid until the next call. `factors` must be those of the last call but for the changes told
+  /// of.
+  PanelView<Scalar> mttkrp(const std::vector<PanelView<Scalar>>& factors, Index mode) {
     result_.resize(tensor_.dimension(mode), layout_);
     while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();
     if (partials_.empty() && plan_.run(mode) == 1) {
       TensorPass<Scalar>(tensor_, mode, 1).run(factors, threads_, result_.view());
-      return result_.view().to_matrix(scale);
+    } else {
+      if (partials_.empty()) pass_over_tensor(factors, mode);
+      while (partials_.back().updates.size() > 2 && partials_.back().updates.front() != mode) leave_behind(factors);
+      sum_over_others(partials_.back(), factors, mode, threads_, result_.view());
     }
-    if (partials_.empty()) pass_over_tensor(factors, mode);
-    while (partials_.back().updates.size() > 2 && partials_.back().updates.front() != mode) leave_behind(factors);
-    sum_over_others(partials_.back(), factors, mode, threads_, result_.view());
-    return result_.view().to_matrix(scale);
+    return result_.view();
   }
 
  private:

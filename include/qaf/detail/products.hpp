@@ -1,41 +1,22 @@
 #pragma once
 
+#include <qaf/detail/contraction.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf::detail {
 
-// Products of matrices, on the same few types: less to compile than products written where they are needed, since Eigen
-// compiles its kernels anew for every type of operand.
+// Products of matrices, which are contractions of tensors of two modes.
 
+/// `a b` (`M x R`) of `a` (`M x K`) and `b` (`K x R`). Cost: `2 M K R` flops.
 template <typename Scalar>
-using ConstBlock = Eigen::Ref<const Matrix<Scalar>, 0, Eigen::OuterStride<>>;
-template <typename Scalar>
-using MutableBlock = Eigen::Ref<Matrix<Scalar>, 0, Eigen::OuterStride<>>;
-
-/// `result += a b`.
-template <typename Scalar>
-void add_product(const ConstBlock<Scalar>& a, const ConstBlock<Scalar>& b, MutableBlock<Scalar> result) {
-  result.noalias() += a * b;
+Matrix<Scalar> product(const Matrix<Scalar>& a, const Matrix<Scalar>& b, int threads) {
+  return contracted(Contraction<Scalar>{a.data(), 1, a.rows(), a.cols(), true}, b, threads);
 }
 
-/// `result += a^T b`.
+/// `a^T b` (`M x R`) of `a` (`K x M`) and `b` (`K x R`).
 template <typename Scalar>
-void add_transposed_product(const ConstBlock<Scalar>& a, const ConstBlock<Scalar>& b, MutableBlock<Scalar> result) {
-  result.noalias() += a.transpose() * b;
-}
-
-/// `result += a b^T`.
-template <typename Scalar>
-void add_product_transposed(const ConstBlock<Scalar>& a, const ConstBlock<Scalar>& b, MutableBlock<Scalar> result) {
-  result.noalias() += a * b.transpose();
-}
-
-/// `a b`.
-template <typename Scalar>
-Matrix<Scalar> product(const ConstBlock<Scalar>& a, const ConstBlock<Scalar>& b) {
-  Matrix<Scalar> result = Matrix<Scalar>::Zero(a.rows(), b.cols());
-  add_product<Scalar>(a, b, result);
-  return result;
+Matrix<Scalar> transposed_product(const Matrix<Scalar>& a, const Matrix<Scalar>& b, int threads) {
+  return contracted(Contraction<Scalar>{a.data(), a.rows(), a.cols(), 1, true}, b, threads);
 }
 
 }  // namespace qaf::detail

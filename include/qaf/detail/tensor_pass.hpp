@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include <qaf/detail/contraction.hpp>
-#include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/mode_view.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -41,8 +41,9 @@ class TensorPass {
 
   /// `result` is `cells x R`. Cost: `2 prod(I) R` flops.
   void run(const std::vector<PanelView<Scalar>>& factors, int threads, const PanelView<Scalar>& result) const {
-    KhatriRao<Scalar> product = khatri_rao(factors, summed_);
-    contract(contraction_, product, threads, result);
+    std::vector<PanelView<Scalar>> summed;
+    for (const Index mode : summed_) summed.push_back(factors[static_cast<std::size_t>(mode)]);
+    contract(contraction_, summed, threads, result);
   }
 
  private:
