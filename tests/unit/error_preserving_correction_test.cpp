@@ -65,7 +65,7 @@ struct OneFactor {
   Matrix<double> f, g;
 
   double squared_error(const Matrix<double>& a) const {
-    const Matrix<double> seen = metric.times(a);
+    const Matrix<double> seen = metric.times(a, 1);
     return 1 + (a.transpose() * seen).cwiseProduct(g).sum() - 2 * seen.cwiseProduct(f).sum();
   }
 };
@@ -108,8 +108,8 @@ TEST_CASE("The factor of least norm solves its normal equations and lies on the 
         const double bound = least + part * (1 - least);
         const auto found = qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, bound);
         REQUIRE(found.damping > 0);
-        CHECK(support::matrix_distance(problem.metric.times(found.factor) * problem.g + found.damping * found.factor,
-                                       problem.metric.times(problem.f)) < 1e-10);
+        CHECK(support::matrix_distance(problem.metric.times(found.factor, 1) * problem.g + found.damping * found.factor,
+                                       problem.metric.times(problem.f, 1)) < 1e-10);
         CHECK(problem.squared_error(found.factor) == Approx(bound).epsilon(1e-10));
         // Nothing else within the bound is shorter.
         qaf::detail::NormalGenerator normal(seed + 7);
@@ -154,7 +154,7 @@ TEST_CASE("A problem of zeros has no damping, never NaN", "[error_preserving_cor
   const qaf::detail::ModeMetric<double> metric;
   const Matrix<double> f = Matrix<double>::Zero(3, 2), g = Matrix<double>::Zero(2, 2);
   CHECK(qaf::detail::least_norm_factor(metric, f, g, 0.5).factor.size() == 0);
-  CHECK(qaf::detail::least_norm_factor(metric, f, Matrix<double>::Identity(2, 2), 0.5).factor.size() == 0);
+  CHECK(qaf::detail::least_norm_factor<double>(metric, f, Matrix<double>::Identity(2, 2), 0.5).factor.size() == 0);
   // A direction that the others lack altogether.
   Matrix<double> one = g, f_one = f;
   one(0, 0) = 1;
