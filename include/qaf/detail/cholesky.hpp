@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <qaf/detail/blas.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/panel_products.hpp>
 #include <qaf/detail/panel_rows.hpp>
@@ -23,6 +24,11 @@ class Cholesky {
   /// Factorizes `matrix + diag(added)`. Cost: `R^3 / 3` flops. Memory: `2 R^2` scalars, kept for the next one.
   void factorize(const SymmetricPanels<Scalar>& matrix, const Vector<Scalar>& added, int threads) {
     layout_ = matrix.layout();
+#if QAF_PRODUCTS_BY_BLAS
+    static_cast<void>(threads);
+    least_pivot_ = blas_.factorize(matrix, added);
+    return;
+#endif
     const Index rows = layout_.padded_rank();
     upper_.resize(rows, layout_);
     lower_.resize(rows, layout_);
@@ -50,6 +56,10 @@ class Cholesky {
 
   /// Replaces `right_side` (`I x R`) by `right_side K^-1`. Cost: `2 I R^2` flops.
   void solve_on_the_right(int threads, const PanelView<Scalar>& right_side) {
+#if QAF_PRODUCTS_BY_BLAS
+    static_cast<void>(threads);
+    return blas_.solve_on_the_right(right_side);
+#endif
     const Index tiles = right_side.rows() / tile, rest = right_side.rows() % tile;
     parallel_ranges(threads_worth(threads, right_side.size() * layout_.padded_rank()), tiles,
                     [&](Index first, Index last) {
@@ -180,6 +190,9 @@ class Cholesky {
   Vector<Scalar> diagonal_;            // of K
   Scalar least_pivot_ = 1;             // the least part of a diagonal element that is left for its pivot
   PanelMatrix<Scalar> rest_;           // rows that do not fill a tile
+#if QAF_PRODUCTS_BY_BLAS
+  CholeskyByBlas<Scalar> blas_;
+#endif
 };
 
 }  // namespace qaf::detail

@@ -4,16 +4,13 @@
 #include <cstddef>
 #include <vector>
 
+#include <qaf/detail/blas.hpp>
 #include <qaf/detail/contracted_indices.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/multiply_tile.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
 #include <qaf/types.hpp>
-
-#ifdef EIGEN_USE_BLAS
-#include <qaf/detail/blas_contraction.hpp>
-#endif
 
 namespace qaf::detail {
 
@@ -200,11 +197,9 @@ void contract(const Contraction<Scalar>& contraction, const std::vector<PanelVie
   const PanelView<Scalar> scales = by_runs ? product.all(threads) : PanelView<Scalar>();
   for (Index p = 0; p < parts; ++p) {
     const Index begin = terms * p / parts, count = terms * (p + 1) / parts - begin;
-#ifdef EIGEN_USE_BLAS
-    if (is_for_blas(result.layout().rank())) {
-      contract_by_blas(contraction, KhatriRao<Scalar>(factors).slab(begin, count, threads), begin, result);
-      continue;
-    }
+#if QAF_PRODUCTS_BY_BLAS
+    contract_by_blas(contraction, KhatriRao<Scalar>(factors).slab(begin, count, threads), begin, result);
+    continue;
 #endif
     TermRows<Scalar> rows{factors.front(), scales, by_runs, 0};
     if (!by_runs && factors.size() > 1) rows = {product.slab(begin, count, threads), {}, false, begin};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <qaf/detail/blas.hpp>
 #include <qaf/detail/multiply_tile.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
@@ -43,6 +44,10 @@ void multiply_transposed_panels(const Scalar* a, Index a_width, const Scalar* b,
 template <typename Scalar>
 void symmetric_product(const PanelView<Scalar>& a, const PanelView<Scalar>& b, int threads,
                        const PanelView<Scalar>& result) {
+#if QAF_PRODUCTS_BY_BLAS
+  static_cast<void>(threads);
+  return symmetric_product_by_blas(a, b, result);
+#else
   const PanelLayout<Scalar>& layout = b.layout();
   const Index panels = layout.panels();
   const auto multiply_panel = [&](Index p) {
@@ -58,6 +63,7 @@ void symmetric_product(const PanelView<Scalar>& a, const PanelView<Scalar>& b, i
                       if (panels - 1 - p > p) multiply_panel(panels - 1 - p);
                     }
                   });
+#endif
 }
 
 }  // namespace qaf::detail

@@ -37,6 +37,9 @@ class SymmetricPanels {
       const Index begin = layout().begin(k), count = layout().count(k);
       matrix.block(begin, 0, count, begin + count) = map(k).topLeftCorner(count, begin + count);
       if (begin > 0) transpose(&matrix(begin, 0), rank, count, begin, &matrix(0, begin), rank);
+      // Blocks on the diagonal are symmetric but for rounding.
+      for (Index j = begin; j < begin + count; ++j)
+        for (Index i = begin; i < j; ++i) matrix(i, j) = matrix(j, i);
     }
     return matrix;
   }
