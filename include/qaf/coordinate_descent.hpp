@@ -9,6 +9,7 @@
 
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/alternating_problem.hpp>
+#include <qaf/detail/columns.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/error.hpp>
 #include <qaf/quantized_model.hpp>
@@ -107,7 +108,9 @@ ColumnCandidate<Scalar, Quantizer> descend_entries(const Quantizer& quantizer, c
                                                    const Matrix<Scalar>& target,
                                                    ColumnCandidate<Scalar, Quantizer> candidate) {
   constexpr int turns = 2;
-  Vector<Scalar> pull = metric.matrix * (candidate.value - candidate.sign * target.col(0));
+  Vector<Scalar> pull = Vector<Scalar>::Zero(target.rows());
+  for (Index j = 0; j < target.rows(); ++j)
+    pull += (candidate.value[j] - candidate.sign * target(j, 0)) * metric.matrix.col(j);
   for (int turn = 0; turn < turns; ++turn) {
     for (Index j = 0; j < target.rows(); ++j) {
       Matrix<Scalar> goal = candidate.value;
@@ -191,7 +194,7 @@ double descend_columns(const ModeMetric<Scalar>& metric, const Matrix<Scalar>& f
     hg.rightCols(rank - begin - count) += change.rightCols(rank - begin - count);
   }
   const Matrix<Scalar> seen = metric.times(value, threads);
-  return 1 + static_cast<double>((hg - 2 * f).cwiseProduct(seen).colwise().sum().template cast<double>().sum());
+  return 1 + inner_product(hg, seen) - 2 * inner_product(f, seen);
 }
 
 /// `coordinate_descent` without its checks. The factors in `problem` are the decoded ones of `model`, whose weights are
@@ -204,8 +207,9 @@ double unchecked_coordinate_descent(AlternatingProblem<Scalar>& problem, Quantiz
     const double before = error;
     for (Index mode = 0; mode < problem.order(); ++mode) {
       const std::size_t n = static_cast<std::size_t>(mode);
-      const auto weights = model.weights.asDiagonal();
-      const Matrix<Scalar> f = problem.mttkrp(mode) * weights, g = weights * problem.gram_of_others(mode) * weights;
+      const Matrix<Scalar> f = with_scaled_columns(problem.mttkrp(mode), model.weights);
+      Matrix<Scalar> g = with_scaled_columns(problem.gram_of_others(mode), model.weights);
+      for (Index r = 0; r < g.rows(); ++r) g.row(r) *= model.weights[r];
       const double squared = descend_columns<Scalar>(problem.metric(mode), f, g, problem.threads(),
                                                      problem.factor(mode), model.factors[n], model.weights);
       problem.set_factor(mode, decode<Scalar>(model.factors[n]));

@@ -110,10 +110,12 @@ struct NoisePenalty {
     Vector<Scalar> without = Vector<Scalar>::Ones(rank), with = without;  // products over the other modes
     for (Index other = 0; other < problem.order(); ++other) {
       if (other == mode) continue;
-      const Vector<Scalar> norms = problem.gram_diagonal(other);
-      without.array() *= norms.array();
-      with.array() *= norms.array() + static_cast<Scalar>(noise[static_cast<std::size_t>(other)]) *
-                                          problem.squared_norms(other).array();
+      const Vector<Scalar> norms = problem.gram_diagonal(other), plain_norms = problem.squared_norms(other);
+      const Scalar power = static_cast<Scalar>(noise[static_cast<std::size_t>(other)]);
+      for (Index r = 0; r < rank; ++r) {
+        without[r] *= norms[r];
+        with[r] *= norms[r] + power * plain_norms[r];
+      }
     }
     weighted = with - without;
     plain = static_cast<Scalar>(noise[static_cast<std::size_t>(mode)]) * with;

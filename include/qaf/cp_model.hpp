@@ -9,6 +9,7 @@
 
 #include <qaf/dense_tensor.hpp>
 #include <qaf/detail/blocks.hpp>
+#include <qaf/detail/columns.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
@@ -90,7 +91,8 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
         .topRows(model.rank());
   };
   KhatriRao<Scalar> fast = khatri_rao(factors, fast_modes), slow = khatri_rao(factors, slow_modes);
-  const Matrix<Scalar> weighted_fast = model.weights.asDiagonal() * components(fast, 0, fast.rows());
+  Matrix<Scalar> weighted_fast = components(fast, 0, fast.rows());
+  for (Index r = 0; r < model.rank(); ++r) weighted_fast.row(r) *= model.weights[r];
   const Index block_columns = rows_per_block(slow.rows(), std::max(fast.rows(), model.rank()));
   for (Index column = 0; column < slow.rows(); column += block_columns) {
     const Index count = std::min(block_columns, slow.rows() - column);
@@ -167,8 +169,8 @@ double relative_error(const Tensor& tensor, const CpModel<Scalar>& model) {
 template <typename Scalar>
 double fast_relative_error(double tensor_norm, const Matrix<Scalar>& mttkrp, const Matrix<Scalar>& factor,
                            const Matrix<Scalar>& gram) {
-  const double inner = mttkrp.cwiseProduct(factor).template cast<double>().sum();
-  const double model = detail::product(factor, gram, 1).cwiseProduct(factor).template cast<double>().sum();
+  const double inner = detail::inner_product(mttkrp, factor);
+  const double model = detail::inner_product(detail::product(factor, gram, 1), factor);
   const double squared = tensor_norm * tensor_norm - 2 * inner + model;
   return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0) / tensor_norm;
 }
@@ -189,7 +191,7 @@ template <typename Scalar>
 Vector<double> normalize_columns(Matrix<Scalar>& factor) {
   Vector<double> norms(factor.cols());
   for (Index r = 0; r < factor.cols(); ++r) {
-    const Scalar norm = factor.col(r).stableNorm();
+    const Scalar norm = static_cast<Scalar>(column_norm(factor, r));
     if (norm > 0) factor.col(r) /= norm;
     norms[r] = static_cast<double>(norm);
   }
@@ -201,7 +203,10 @@ Vector<double> normalize_columns(Matrix<Scalar>& factor) {
 template <typename Scalar>
 Vector<double> normalize_factors(CpModel<Scalar>& model) {
   Vector<double> weights = model.weights.template cast<double>();
-  for (Matrix<Scalar>& factor : model.factors) weights.array() *= normalize_columns(factor).array();
+  for (Matrix<Scalar>& factor : model.factors) {
+    const Vector<double> norms = normalize_columns(factor);
+    for (Index r = 0; r < weights.size(); ++r) weights[r] *= norms[r];
+  }
   return weights;
 }
 

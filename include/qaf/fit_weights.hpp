@@ -5,6 +5,7 @@
 
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/alternating_problem.hpp>
+#include <qaf/detail/columns.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/resources.hpp>
@@ -19,12 +20,13 @@ namespace detail {
 template <typename Scalar>
 double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
   const Matrix<Scalar>& all = problem.gram_of_others(Index{-1});
-  const Matrix<Scalar> y = problem.mttkrp(0).cwiseProduct(problem.seen(0)).colwise().sum();  // 1 x R
+  const Matrix<Scalar> y = inner_products(problem.mttkrp(0), problem.seen(0)).transpose();  // 1 x R
   Matrix<Scalar> row = weights.transpose();
   const double before = fast_relative_error(1.0, y, row, all);
   const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(row.cols());
-  problem.cholesky().factorize(all, rounding * all.diagonal().array() + std::numeric_limits<Scalar>::min(),
-                               problem.threads());
+  Vector<Scalar> damping = rounding * all.diagonal();
+  for (Scalar& value : damping) value += std::numeric_limits<Scalar>::min();
+  problem.cholesky().factorize(all, damping, problem.threads());
   Matrix<Scalar> step = y - product(row, all, problem.threads());
   problem.cholesky().solve_on_the_right(problem.threads(), step);
   row += step;

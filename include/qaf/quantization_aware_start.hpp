@@ -4,12 +4,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include <qaf/cp_admm_options.hpp>
 #include <qaf/cp_als.hpp>
 #include <qaf/cp_model.hpp>
+#include <qaf/detail/columns.hpp>
 #include <qaf/detail/mode_quantizers.hpp>
 #include <qaf/detail/random.hpp>
 #include <qaf/error.hpp>
@@ -27,15 +29,19 @@ CpModel<Scalar> with_replaced_components(CpModel<Scalar> model, std::uint64_t se
   balance(model);
   NormalGenerator normal(seed);
   const Index rank = model.rank();
-  const Scalar norm = static_cast<Scalar>(size) * model.factors.front().colwise().norm().minCoeff();
+  double least = std::numeric_limits<double>::infinity();
+  for (Index r = 0; r < model.rank(); ++r) least = std::min(least, column_norm(model.factors.front(), r));
   std::vector<std::pair<double, Index>> drawn;  // a random number for every component
   for (Index r = 0; r < rank; ++r) drawn.emplace_back(normal(), r);
   std::sort(drawn.begin(), drawn.end());
   const Index count = std::max(Index{1}, static_cast<Index>(share * static_cast<double>(rank)));
   for (Index k = 0; k < count; ++k) {
     const Index r = drawn[static_cast<std::size_t>(k)].second;
-    for (Matrix<Scalar>& factor : model.factors)
-      factor.col(r) = norm * normal.matrix<Scalar>(factor.rows(), 1).normalized();
+    for (Matrix<Scalar>& factor : model.factors) {
+      Matrix<Scalar> column = normal.matrix<Scalar>(factor.rows(), 1);
+      normalize_columns(column);
+      factor.col(r) = static_cast<Scalar>(size * least) * column.col(0);
+    }
   }
   return model;
 }

@@ -65,9 +65,11 @@ double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entrie
   for (Index mode = 0; mode < tensor.view().order(); ++mode) {
     const ModeMetric<Scalar>& metric = tensor.metric(mode);
     if (metric.is_plain()) continue;
+    const Index view_length = tensor.view().dimension(mode);
     // E x_n sqrt(D) V^T with M_n = V D V^T, or E x_n sqrt(M_n) for a diagonal one.
-    Matrix<Scalar> root = metric.eigenvalues.cwiseSqrt().asDiagonal();
-    if (!metric.is_diagonal()) root = metric.eigenvalues.cwiseSqrt().asDiagonal() * metric.eigenvectors.transpose();
+    Matrix<Scalar> root = Matrix<Scalar>::Identity(view_length, view_length);
+    if (!metric.is_diagonal()) root = metric.eigenvectors.transpose();
+    for (Index k = 0; k < view_length; ++k) root.row(k) *= std::sqrt(metric.eigenvalues[k]);
     const ModeView<Scalar> view(tensor.view(), mode);
     if (view.fast == 1) {
       Eigen::Map<Matrix<Scalar>> columns(entries.data(), view.length, entries.size() / view.length);

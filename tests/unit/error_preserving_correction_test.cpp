@@ -55,7 +55,7 @@ bool never_rises(const std::vector<double>& history) { return std::is_sorted(his
 template <typename Scalar>
 bool keeps(const qaf::ErrorPreservingCorrectionResult<Scalar>& result, double bound) {
   const double w = result.start_weights_norm;
-  const double rounding = 8 * (std::numeric_limits<Scalar>::epsilon() * (1 + w) + 2e-16 * w * w);
+  const double rounding = 16 * (std::numeric_limits<Scalar>::epsilon() * (1 + w) + 2e-16 * w * w);
   return result.relative_error * result.relative_error <= bound * bound + rounding;
 }
 

@@ -8,6 +8,7 @@
 
 #include <qaf/cp_admm_options.hpp>
 #include <qaf/detail/alternating_problem.hpp>
+#include <qaf/detail/columns.hpp>
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/products.hpp>
 #include <qaf/detail/random.hpp>
@@ -66,7 +67,8 @@ class AdmmState {
   /// The codes as they stand, the signs and norms that were taken out of columns in the weights.
   QuantizedCpModel<Scalar, Quantizer> quantized_model() const {
     QuantizedCpModel<Scalar, Quantizer> model{quantized_, multipliers_.front()};
-    for (std::size_t n = 1; n < multipliers_.size(); ++n) model.weights.array() *= multipliers_[n].array();
+    for (std::size_t n = 1; n < multipliers_.size(); ++n)
+      for (Index r = 0; r < model.rank(); ++r) model.weights[r] *= multipliers_[n][r];
     return model;
   }
 
@@ -77,7 +79,8 @@ class AdmmState {
     Matrix<Scalar>& dual = duals_[n];
     Vector<Scalar> penalty = problem_.find_problem(mode);  // the diagonal of G
     if (!diagonal_) penalty.setConstant(penalty.mean());
-    penalty = (static_cast<Scalar>(rho_) * penalty).cwiseMax(std::numeric_limits<Scalar>::min());
+    for (Scalar& value : penalty)
+      value = std::max(static_cast<Scalar>(rho_) * value, std::numeric_limits<Scalar>::min());
     Matrix<Scalar> value = problem_.factor(mode);
     for (Index step = 0; step < inner_iterations_; ++step) {
       const Matrix<Scalar> anchor = value + dual;
@@ -103,9 +106,9 @@ class AdmmState {
     const std::vector<Vector<Scalar>> scales = balancing_scales(problem_);
     for (std::size_t n = 0; n < scales.size(); ++n) {
       problem_.scale_factor(static_cast<Index>(n), scales[n]);
-      duals_[n] = duals_[n] * scales[n].asDiagonal();
-      anchors_[n] = anchors_[n] * scales[n].asDiagonal();
-      multipliers_[n].array() *= scales[n].array();
+      scale_columns(scales[n], duals_[n]);
+      scale_columns(scales[n], anchors_[n]);
+      for (Index r = 0; r < scales[n].size(); ++r) multipliers_[n][r] *= scales[n][r];
     }
   }
 
@@ -131,10 +134,10 @@ class AdmmState {
         matrix.col(r).cwiseAbs().maxCoeff(&largest);
         signs[r] = matrix(largest, r) * preferred_signs_[n] < 0 ? Scalar(-1) : Scalar(1);
       }
-      matrix = matrix * signs.asDiagonal();
+      scale_columns(signs, matrix);
     }
     quantized_[n] = quantize(matrix, quantizers_[n]);
-    return decode<Scalar>(quantized_[n]) * signs.asDiagonal();
+    return with_scaled_columns(decode<Scalar>(quantized_[n]), signs);
   }
 
   AlternatingProblem<Scalar>& problem_;

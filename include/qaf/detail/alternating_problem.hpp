@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <qaf/detail/cholesky.hpp>
+#include <qaf/detail/columns.hpp>
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/panel_products.hpp>
@@ -77,7 +78,9 @@ class AlternatingProblem {
   }
 
   /// Multiplies the columns of a factor.
-  void scale_factor(Index mode, const Vector<Scalar>& scales) { set_factor(mode, factor(mode) * scales.asDiagonal()); }
+  void scale_factor(Index mode, const Vector<Scalar>& scales) {
+    set_factor(mode, with_scaled_columns(factor(mode), scales));
+  }
 
   /// `M A` of a mode.
   const Matrix<Scalar>& seen(Index mode) const {
@@ -105,7 +108,7 @@ class AlternatingProblem {
   /// Squared norms of the columns of a factor (R).
   Vector<Scalar> squared_norms(Index mode) const {
     if (plain_) return gram_diagonal(mode);
-    return factor(mode).colwise().squaredNorm();
+    return inner_products(factor(mode), factor(mode));
   }
 
   /// Finds F and G of a mode, for the functions below. Returns the diagonal of G.
@@ -132,7 +135,8 @@ class AlternatingProblem {
     const Matrix<Scalar>& a = factor(mode);
     f_matrix_.resize(f_.rows(), rank());
     f_.copy_to(f_matrix_, static_cast<Scalar>(1 / norm_));
-    Matrix<Scalar> step = f_matrix_ - product(a, g_.to_matrix(), threads_) - a * e.asDiagonal();
+    Matrix<Scalar> step = f_matrix_ - product(a, g_.to_matrix(), threads_);
+    step -= with_scaled_columns(a, e);
     cholesky_.solve_on_the_right(threads_, step);
     set_factor(mode, a + step);
   }
@@ -164,7 +168,7 @@ class AlternatingProblem {
     k.diagonal() += p;
     Matrix<Scalar> step =
         metric(mode).times(f_.to_matrix(static_cast<Scalar>(1 / norm_)) - product(a, k, threads_), threads_);
-    step.noalias() -= a * e.asDiagonal();
+    step -= with_scaled_columns(a, e);
     k.diagonal() += d;
     solve_for_step(metric(mode), k, e, threads_, cholesky_, step);
     set_factor(mode, a + step);
@@ -273,8 +277,12 @@ std::vector<Vector<Scalar>> balancing_scales(const AlternatingProblem<Scalar>& p
   std::vector<Vector<double>> logarithms;
   Vector<double> mean = Vector<double>::Zero(rank);
   for (Index mode = 0; mode < problem.order(); ++mode) {
-    logarithms.push_back(problem.squared_norms(mode).template cast<double>().array().log() / 2);
-    mean += logarithms.back() / static_cast<double>(problem.order());
+    logarithms.emplace_back(rank);
+    const Vector<Scalar> squared_norms = problem.squared_norms(mode);
+    for (Index r = 0; r < rank; ++r) {
+      logarithms.back()[r] = std::log(static_cast<double>(squared_norms[r])) / 2;
+      mean[r] += logarithms.back()[r] / static_cast<double>(problem.order());
+    }
   }
   double drift = 0;
   std::vector<Vector<Scalar>> scales;
@@ -298,8 +306,8 @@ void least_squares_update(AlternatingProblem<Scalar>& problem, Index mode, bool 
                           const Vector<Scalar>& q) {
   const Vector<Scalar> diagonal = problem.find_problem(mode);
   const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(diagonal.size());
-  const Vector<Scalar> damping =
-      rounding * diagonal.array() + std::numeric_limits<Scalar>::min();  // columns may be zero
+  Vector<Scalar> damping = rounding * diagonal;
+  for (Scalar& value : damping) value += std::numeric_limits<Scalar>::min();  // columns may be zero
   if (plain)
     problem.update_factor(mode, damping, p + q);
   else

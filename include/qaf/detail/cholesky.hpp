@@ -10,6 +10,7 @@
 #include <qaf/detail/panel_products.hpp>
 #include <qaf/detail/panel_rows.hpp>
 #include <qaf/detail/parallel.hpp>
+#include <qaf/detail/registers.hpp>
 #include <qaf/detail/symmetric_panels.hpp>
 #include <qaf/detail/transpose.hpp>
 #include <qaf/types.hpp>
@@ -117,25 +118,32 @@ class Cholesky {
 
   // -K of a diagonal block, by rows, becomes the inverse of U.
   void factorize_block(Scalar* block, Index begin, Index size) {
-    Vector<Scalar> inverse_pivots(size);
+    Vector<Scalar> inverse_pivots(size), inverse = Vector<Scalar>::Zero(size * size);
     for_each_part<Scalar>(size, [&](auto registers, Index) {  // all of a row
-      using Row = RowOfRegisters<Scalar, registers>;
+      Registers<Scalar, registers> row, other;
       for (Index k = 0; k < size; ++k) {
         inverse_pivots[k] = 1 / std::sqrt(accepted_pivot(-block[k * size + k], diagonal_[begin + k]));
-        const Row row = Row(block + k * size).times(inverse_pivots[k]);  // of -U
+        row.load(block + k * size);
+        row.multiply(broadcast(inverse_pivots[k]));  // of -U
         row.store(block + k * size);
-        for (Index j = k + 1; j < size; ++j)
-          Row(block + j * size).plus(block[k * size + j], row).store(block + j * size);
+        for (Index j = k + 1; j < size; ++j) {
+          other.load(block + j * size);
+          other.add_product(broadcast(block[k * size + j]), row);
+          other.store(block + j * size);
+        }
       }
-      Vector<Scalar> inverse = Vector<Scalar>::Zero(size * size);
       for (Index k = size; k-- > 0;) {
         inverse[k * size + k] = 1;
-        Row row(inverse.data() + k * size);
-        for (Index j = k + 1; j < size; ++j) row = row.plus(block[k * size + j], Row(inverse.data() + j * size));
-        row.times(inverse_pivots[k]).store(inverse.data() + k * size);
+        row.load(inverse.data() + k * size);
+        for (Index j = k + 1; j < size; ++j) {
+          other.load(inverse.data() + j * size);
+          row.add_product(broadcast(block[k * size + j]), other);
+        }
+        row.multiply(broadcast(inverse_pivots[k]));
+        row.store(inverse.data() + k * size);
       }
-      Eigen::Map<Vector<Scalar>>(block, size * size) = inverse;
     });
+    Eigen::Map<Vector<Scalar>>(block, size * size) = inverse;
   }
 
   // What is left of a diagonal element. Where that is rounding alone, the whole element, as if the diagonal of K were

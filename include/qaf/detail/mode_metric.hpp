@@ -30,13 +30,18 @@ struct ModeMetric {
   /// `M a`.
   Matrix<Scalar> times(const Matrix<Scalar>& a, int threads) const {
     if (is_plain()) return a;
-    return is_diagonal() ? Matrix<Scalar>(eigenvalues.asDiagonal() * a) : product(matrix, a, threads);
+    if (!is_diagonal()) return product(matrix, a, threads);
+    Matrix<Scalar> result = a;
+    for (Index i = 0; i < a.rows(); ++i) result.row(i) *= eigenvalues[i];
+    return result;
   }
 
   /// `x^T M x`.
   Scalar squared_length(const Vector<Scalar>& x) const {
     if (is_plain()) return x.squaredNorm();
-    return is_diagonal() ? x.cwiseAbs2().dot(eigenvalues) : x.dot(matrix * x);
+    Scalar sum = 0;
+    for (Index j = 0; j < x.size(); ++j) sum += x[j] * (is_diagonal() ? eigenvalues[j] * x[j] : matrix.col(j).dot(x));
+    return sum;
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <qaf/detail/packets.hpp>
 #include <qaf/detail/panel_matrix.hpp>
+#include <qaf/detail/registers.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf::detail {
@@ -16,35 +17,33 @@ namespace qaf::detail {
 template <int tile, int registers, typename Scalar>
 void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* ahead,
                    const Scalar* b, const Scalar* scale, bool add, Scalar* out) {
-  using namespace Eigen::internal;
-  using Register = Packet<Scalar>;
-  constexpr Index size = packet_size<Scalar>, width = registers * size;
+  using Row = Registers<Scalar, registers>;
+  constexpr Index width = registers * packet_size<Scalar>;
   // Side by side, a tile's rows begin on the line on which the last ones ended; one after the other, they are one
   // piece.
   if (row_stride == 1) ahead += tile - 1;
   const Index ahead_stride = row_stride == 1 ? term_stride : tile;
-  Register sums[static_cast<std::size_t>(tile)][static_cast<std::size_t>(registers)];
-  unroll<tile>([&](auto j) { unroll<registers>([&](auto v) { sums[j][v] = pset1<Register>(Scalar(0)); }); });
+  Row sums[static_cast<std::size_t>(tile)];
+  unroll<tile>([&](auto j) { sums[j].set_zero(); });
   for (Index k = 0; k < terms; ++k, a += term_stride, b += width, ahead += ahead_stride) {
-    prefetch(ahead);
-    Register row[static_cast<std::size_t>(registers)];
-    unroll<registers>([&](auto v) { row[v] = pload<Register>(b + v * size); });
-    unroll<tile>([&](auto j) {
-      const Register entry = pset1<Register>(a[j * row_stride]);
-      unroll<registers>([&](auto v) { sums[j][v] = pmadd(entry, row[v], sums[j][v]); });
-    });
+    Eigen::internal::prefetch(ahead);
+    Row row;
+    row.load(b);
+    unroll<tile>([&](auto j) { sums[j].add_product(broadcast(a[j * row_stride]), row); });
   }
   if (scale != nullptr) {
-    unroll<registers>([&](auto v) {
-      const Register factor = pload<Register>(scale + v * size);
-      unroll<tile>([&](auto j) { sums[j][v] = pmul(sums[j][v], factor); });
-    });
+    Row factors;
+    factors.load(scale);
+    unroll<tile>([&](auto j) { sums[j].multiply(factors); });
   }
   unroll<tile>([&](auto j) {
-    unroll<registers>([&](auto v) {
-      Scalar* const target = out + j * width + v * size;
-      pstore(target, add ? padd(pload<Register>(target), sums[j][v]) : sums[j][v]);
-    });
+    Scalar* const target = out + j * width;
+    if (add) {
+      Row row;
+      row.load(target);
+      sums[j].add(row);
+    }
+    sums[j].store(target);
   });
 }
 
