@@ -48,6 +48,7 @@
 #include "support/effort.hpp"
 #include "support/error_methods.hpp"
 #include "support/layers.hpp"
+#include "support/output_file.hpp"
 #include "support/program.hpp"
 #include "support/progress_bar.hpp"
 #include "support/svg_plot.hpp"
@@ -143,37 +144,6 @@ Settings settings_of(const Arguments& arguments) {
       chosen(arguments, "--layers", bundled ? read_bundled_layers() : read_layers(arguments.positional().front()));
   return settings;
 }
-
-/// A file that appears under its name only when it is whole.
-class OutputFile {
- public:
-  /// Sees at once, not after the measurements, whether the file can be written. None where `path` is empty.
-  explicit OutputFile(const std::string& path) : path_(path), part_(path + ".part") {
-    if (path_.empty()) return;
-    if (std::filesystem::is_directory(path_)) throw std::runtime_error(path_ + ": is a folder");
-    stream_.open(part_, std::ios::binary);
-    if (!stream_) throw std::runtime_error(part_ + ": cannot be written");
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-  ~OutputFile() {
-    std::error_code ignored;
-    if (stream_.is_open()) std::filesystem::remove(part_, ignored);
-  }
-
-  void write(const std::string& text) {
-    if (path_.empty()) return;
-    stream_ << text;
-    stream_.flush();
-    if (!stream_) throw std::runtime_error(part_ + ": cannot be written");
-    stream_.close();
-    std::filesystem::rename(part_, path_);
-  }
-
- private:
-  std::string path_, part_;
-  std::ofstream stream_;
-};
 
 void show_progress(const std::string& text) {
   if (stderr_is_terminal()) std::fprintf(stderr, "\r%s\033[K", text.c_str());

@@ -112,6 +112,22 @@ TEMPLATE_TEST_CASE("A contraction is the sum over the indices that are not kept"
   }
 }
 
+TEMPLATE_TEST_CASE("A contraction whose terms are a power of two apart", "[contraction]", float, double) {
+  // Multiples of 64 KiB, over blocks of whole tiles and what is left of them.
+  for (const Index cells : {16384, 49152}) {
+    for (const Index rank : {3, 40, 70}) {
+      for (const int threads : {1, 3}) {
+        CAPTURE(cells, rank, threads);
+        const Matrix<TestType> entries = NormalGenerator(3).matrix<TestType>(cells, 70),
+                               factor = NormalGenerator(4).matrix<TestType>(70, rank);
+        const Matrix<double> exact = entries.template cast<double>() * factor.template cast<double>();
+        CHECK(support::matrix_distance(qaf::detail::product(entries, factor, threads), exact) <
+              support::Tolerance<TestType>::product);
+      }
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("Panels hold a matrix and zeros", "[contraction]", float, double) {
   for (const Index rank : {1, 7, 8, 16, 17, 63, 64, 65, 134, 300}) {
     for (const Index rows : {1, 2, 31, 32, 33, 100}) {
@@ -176,7 +192,7 @@ TEMPLATE_TEST_CASE("Symmetric matrices in panels", "[contraction]", float, doubl
     CHECK(panels.diagonal() == one.diagonal());
     CHECK(panels.inner_product(others) ==
           Approx(static_cast<double>(one.cwiseProduct(two).sum())).margin(1e-4 * static_cast<double>(rank)));
-    panels.multiply(others);
+    panels.assign_product(panels, others);
     CHECK(panels.to_matrix() == one.cwiseProduct(two));
   }
 }

@@ -213,16 +213,14 @@ class AlternatingProblem {
   void find_mttkrp(Index mode) { f_ = partials_.mttkrp(seen_panels_, mode); }
 
   void find_gram_of_others(Index mode) {
-    bool is_first = true;
+    const SymmetricPanels<Scalar>* product = nullptr;  // of the Gram matrices so far
     for (Index other = 0; other < order(); ++other) {
       if (other == mode) continue;
       const SymmetricPanels<Scalar>& gram = modes_[static_cast<std::size_t>(other)].gram;
-      if (is_first)
-        g_ = gram;
-      else
-        g_.multiply(gram);
-      is_first = false;
+      if (product != nullptr) g_.assign_product(*product, gram);
+      product = product == nullptr ? &gram : &g_;
     }
+    if (product != &g_) g_.assign(*product);
   }
 
   // F + A diag(d) into room_.

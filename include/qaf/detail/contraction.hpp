@@ -46,7 +46,8 @@ class PartOfContraction {
         result_(result),
         kernel_(result.layout()),
         pack_all_(contraction.term_run(begin) < std::min(count, enough_terms) ||
-                  (result.layout().panels() > few_panels && wastes_rows())) {}
+                  (result.layout().panels() > few_panels && wastes_rows())),
+        collides_(!pack_all_ && lines_collide()) {}
 
   Index tile() const { return kernel_.rows(); }
 
@@ -56,6 +57,8 @@ class PartOfContraction {
     Tile tiles[tiles_of_block];
     for (Index c = first; c < last;) {
       Index n = 0;
+      if (collides_) n = pack_tiles(c, last, tiles, packed);
+      for (Index k = 0; k < n; ++k) c += tiles[k].cells;
       for (; n < tiles_of_block && c < last; ++n) {
         tiles[n] = make_tile(c, last, n, packed);
         c += tiles[n].cells;
@@ -67,11 +70,13 @@ class PartOfContraction {
 
  private:
   static constexpr Index tiles_of_block = 16, few_panels = 2, enough_terms = 16;
+  static constexpr Index line = 64 / sizeof(Scalar);  // scalars of a line of memory
 
   struct Tile {
     Index cell, cells;
     Index before;          // rows of the tile that stand before the cells
     const Scalar* packed;  // null where the entries are read from where they lie
+    Index stride;          // from a term to the next, packed
   };
 
   // Entries are packed where terms follow each other in memory for a short time only, or cells do, so that many tiles
@@ -81,6 +86,25 @@ class PartOfContraction {
     return run < contraction_.cells() && 8 * (tiles * tile() - run) > run;
   }
 
+  // Whether many terms of a cell are at a distance of a multiple of 64 KiB, as in a cube of 256: their lines fall into
+  // the same set of the second cache and drive each other out before the next tile reads on.
+  bool lines_collide() const {
+    constexpr Index period = Index{1} << 16, many_terms = 64;
+    const Index distance = contraction_.term_stride() * static_cast<Index>(sizeof(Scalar));
+    return contraction_.cell_stride() == 1 && distance % period == 0 && count_ > many_terms;
+  }
+
+  // Packs tiles that follow each other in memory all together, so that a line is read once. Returns how many.
+  Index pack_tiles(Index cell, Index last, Tile* tiles, Vector<Scalar>& packed) const {
+    const Index n = std::min(tiles_of_block, std::min(last - cell, contraction_.cell_run(cell)) / tile());
+    const Index stride = tiles_of_block * tile() + line;  // a line more, for lines of successive terms not to collide
+    packed.resize(stride * count_);
+    for (Index k = 0; k < count_; ++k)
+      std::copy_n(contraction_.cell(cell) + contraction_.term(begin_ + k), n * tile(), packed.data() + k * stride);
+    for (Index t = 0; t < n; ++t) tiles[t] = {cell + t * tile(), tile(), 0, packed.data() + t * tile(), stride};
+    return n;
+  }
+
   // Number `n` of a block.
   Tile make_tile(Index cell, Index last, Index n, Vector<Scalar>& packed) const {
     if (!pack_all_) {
@@ -88,13 +112,13 @@ class PartOfContraction {
       const Index before = tile() - cells;
       // At the end of a run the tile reaches back, to cells that are done already.
       if (before == 0 || (cell >= before && contraction_.cell_run(cell - before) >= tile()))
-        return {cell, cells, before, nullptr};
+        return {cell, cells, before, nullptr, 0};
     }
     const Index cells = std::min(tile(), last - cell);
-    if (packed.size() == 0) packed.resize(tiles_of_block * tile() * count_);
+    packed.resize((tiles_of_block * tile() + line) * count_);
     Scalar* const room = packed.data() + n * tile() * count_;
     pack(cell, cells, room);
-    return {cell, cells, 0, room};
+    return {cell, cells, 0, room, tile()};
   }
 
   // Term after term the entries of all rows, zeros for those without a cell.
@@ -123,10 +147,7 @@ class PartOfContraction {
   }
 
   // To the cell whose entries are fetched meanwhile: a line of memory further at least.
-  Index cells_ahead() const {
-    constexpr Index line = 64 / sizeof(Scalar);
-    return std::max(2 * tile(), line);
-  }
+  Index cells_ahead() const { return std::max(2 * tile(), line); }
 
   void multiply(const Tile& tile, Index panel) const {
     const Index width = result_.layout().width(panel);
@@ -150,8 +171,8 @@ class PartOfContraction {
       const Scalar *const row = rows_.row(begin_ + k, panel), *const scale = rows_.scale(begin_ + k, panel);
       Index terms = std::min(rows_.run(begin_ + k), count_ - k);
       if (tile.packed != nullptr) {
-        const Scalar* const entries = tile.packed + k * kernel_.rows();
-        kernel(entries, 1, kernel_.rows(), terms, entries, row, scale, add || k > 0, target);
+        const Scalar* const entries = tile.packed + k * tile.stride;
+        kernel(entries, 1, tile.stride, terms, entries, row, scale, add || k > 0, target);
       } else {
         terms = std::min(terms, contraction_.term_run(begin_ + k));
         const Index offset = contraction_.term(begin_ + k);
@@ -167,7 +188,7 @@ class PartOfContraction {
   Index begin_, count_;
   PanelView<Scalar> result_;
   TileKernel<Scalar> kernel_;
-  bool pack_all_;
+  bool pack_all_, collides_;
 };
 
 /// How many terms to take at a time. 512 rows of a panel stay in the second cache, and lines of as many terms in the

@@ -53,9 +53,17 @@ class SymmetricPanels {
     return result;
   }
 
-  /// Multiplies entry by entry.
-  void multiply(const SymmetricPanels& other) {
-    for (Index k = 0; k < layout().panels(); ++k) entries(k, 0, rows(k)) *= other.entries(k, 0, rows(k));
+  /// Takes over the entries of another one.
+  void assign(const SymmetricPanels& other) {
+    resize(other.layout());
+    for (Index k = 0; k < layout().panels(); ++k) entries(k, 0, rows(k)) = other.entries(k, 0, rows(k));
+  }
+
+  /// Becomes the product, entry by entry, of two others, or of itself and another one.
+  void assign_product(const SymmetricPanels& a, const SymmetricPanels& b) {
+    if (&a != this) resize(a.layout());
+    for (Index k = 0; k < layout().panels(); ++k)
+      entries(k, 0, rows(k)) = a.entries(k, 0, rows(k)) * b.entries(k, 0, rows(k));
   }
 
   /// The sum of the products of all entries.

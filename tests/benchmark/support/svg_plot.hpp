@@ -1,6 +1,6 @@
 #pragma once
 
-// A picture of lines in SVG: a linear x axis, a logarithmic y axis, a legend beside the plot.
+// A picture of lines in SVG: a linear or logarithmic x axis, a logarithmic y axis, a legend beside the plot.
 
 #include <algorithm>
 #include <array>
@@ -24,6 +24,7 @@ struct PlotSeries {
 struct Plot {
   std::string title, x_label, y_label;
   std::vector<PlotSeries> series;
+  bool logarithmic_x = false;  ///< then all x must be above 0
 };
 
 namespace svg {
@@ -78,7 +79,7 @@ inline bool is_drawn(const std::pair<double, double>& point) { return point.seco
 /// Where values stand in the picture.
 class Axes {
  public:
-  explicit Axes(const std::vector<PlotSeries>& series) {
+  explicit Axes(const std::vector<PlotSeries>& series, bool logarithmic_x = false) : logarithmic_x_(logarithmic_x) {
     for (const PlotSeries& one : series)
       for (const auto& point : one.points) {
         if (!is_drawn(point)) continue;
@@ -97,9 +98,9 @@ class Axes {
   }
 
   double x(double value) const {
-    const double range = x_values_.back() - x_values_.front(), edge = 24;
+    const double range = along_x(x_values_.back()) - along_x(x_values_.front()), edge = 24;
     if (range == 0) return (left + right) / 2;
-    return left + edge + (value - x_values_.front()) / range * (right - left - 2 * edge);
+    return left + edge + (along_x(value) - along_x(x_values_.front())) / range * (right - left - 2 * edge);
   }
   double y(double value) const {
     return bottom - std::log(value / least_y_) / std::log(most_y_ / least_y_) * (bottom - top);
@@ -122,6 +123,9 @@ class Axes {
   }
 
  private:
+  double along_x(double value) const { return logarithmic_x_ ? std::log(value) : value; }
+
+  bool logarithmic_x_;
   std::vector<double> x_values_;
   double least_y_ = std::numeric_limits<double>::infinity(), most_y_ = 0;
 };
@@ -204,7 +208,7 @@ inline std::string legend(std::vector<PlotSeries> series) {
 
 /// The picture as the text of an SVG file.
 inline std::string svg_text(const Plot& plot) {
-  const svg::Axes axes(plot.series);
+  const svg::Axes axes(plot.series, plot.logarithmic_x);
   std::string text = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + svg::number(svg::width) + " " +
                      svg::number(svg::height) + "\" width=\"" + svg::number(svg::width) + "\" height=\"" +
                      svg::number(svg::height) + "\" font-family=\"sans-serif\" font-size=\"13\">\n" +

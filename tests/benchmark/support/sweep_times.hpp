@@ -54,16 +54,25 @@ struct SweepTimes {
   double limit() const { return passes + grams + solves; }
 };
 
-/// A column-major tensor of a quarter of the rank, with a tenth of noise.
+/// A column-major tensor of normal entries.
+template <typename Scalar>
+qaf::DenseTensor<Scalar> noise_tensor(const std::vector<qaf::Index>& dimensions, std::uint64_t seed) {
+  qaf::DenseTensor<Scalar> tensor(dimensions);
+  qaf::detail::NormalGenerator normal(seed);
+  for (qaf::Index k = 0; k < tensor.size(); ++k) tensor.data()[k] = static_cast<Scalar>(normal());
+  return tensor;
+}
+
+/// A column-major tensor with a quarter of the rank's components in it, and a tenth of noise.
 template <typename Scalar>
 qaf::DenseTensor<Scalar> planted_tensor(const std::vector<qaf::Index>& dimensions, qaf::Index rank,
                                         std::uint64_t seed) {
   qaf::DenseTensor<Scalar> tensor =
       qaf::reconstruct(qaf::initialize_random<Scalar>(dimensions, std::max<qaf::Index>(rank / 4, 1), seed));
+  const auto noise = noise_tensor<Scalar>(dimensions, seed + 1);
   const double norm = qaf::detail::frobenius_norm("planted_tensor", qaf::tensor_view(tensor));
-  const double size = 0.1 * norm / std::sqrt(static_cast<double>(tensor.size()));
-  qaf::detail::NormalGenerator normal(seed + 1);
-  for (qaf::Index k = 0; k < tensor.size(); ++k) tensor.data()[k] += static_cast<Scalar>(size * normal());
+  const Scalar size = static_cast<Scalar>(0.1 * norm / std::sqrt(static_cast<double>(tensor.size())));
+  for (qaf::Index k = 0; k < tensor.size(); ++k) tensor.data()[k] += size * noise.data()[k];
   return tensor;
 }
 
@@ -145,7 +154,7 @@ class SweepTimer {
       qaf::detail::SymmetricPanels<Scalar> gram;
       gram.assign(Matrix::Ones(start_.rank(), start_.rank()));
       for (std::size_t n = 0; n < grams_.size(); ++n)
-        if (n != mode) gram.multiply(grams_[n]);
+        if (n != mode) gram.assign_product(gram, grams_[n]);
       double seconds = 0, calls = 0;
       for (; seconds < least_seconds; ++calls) {
         result_.assign(start_.factors[mode], views_[mode].layout());  // the copy does not count
@@ -162,23 +171,25 @@ class SweepTimer {
   /// Sweeps after which runs of any length have come round.
   Index period() const { return order() == 3 ? 2 : order() == 4 ? 3 : 12; }
 
-  /// Seconds of a sweep, over whole periods after the first one. `solve(sweeps, callback)` runs a solver.
+  /// Seconds of a sweep: of some runs without their first sweeps. `solve(sweeps, callback)` is one.
   template <typename Solve>
   double seconds_of_sweeps(const Solve& solve) {
-    for (Index periods = 1;; periods *= 2) {
-      std::vector<double> ends;
-      solve(periods * period() + 1, [&](const qaf::Progress&) {
-        ends.push_back(now());
+    const Index sweeps = 2 * period();  // few, so that only the smallest tensors are solved to the last bit before
+    double seconds = 0, counted = 0;
+    while (seconds < 2 * least_seconds) {
+      double begin = 0, end = 0;
+      Index done = 0;
+      solve(sweeps + 1, [&](const qaf::Progress& progress) {
+        end = now();
+        if (progress.iteration == 1) begin = end;
+        done = progress.iteration;
         return true;
       });
-      // A solver may have converged to the last bit.
-      const std::size_t done =
-          (ends.size() - 1) / static_cast<std::size_t>(period()) * static_cast<std::size_t>(period());
-      const bool converged = static_cast<Index>(done) < periods * period();
-      if (done > 0 && (ends[done] - ends[0] >= 2 * least_seconds || converged))
-        return (ends[done] - ends[0]) / static_cast<double>(done);
-      if (converged) throw std::runtime_error("a solver stopped within its first sweeps");
+      if (done < 2) throw std::runtime_error("a solver stopped after its first sweep");
+      seconds += end - begin;
+      counted += static_cast<double>(done - 1);
     }
+    return seconds / counted;
   }
 
   double seconds_of_cp_als() {
