@@ -6,7 +6,7 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/examples/support/ensure_packages.sh"
 ensure_packages g++:c++ cmake:cmake make:make libeigen3-dev:/usr/include/eigen3/Eigen/Core catch2:/usr/include/catch2 \
-  nlohmann-json3-dev:/usr/include/nlohmann/json.hpp
+  nlohmann-json3-dev:/usr/include/nlohmann/json.hpp libopenblas-dev:/usr/share/doc/libopenblas-dev
 
 # configure NAME CMAKE-ARGUMENT...: a configuration in a build folder of its own.
 configure() {
@@ -39,7 +39,7 @@ case ${1-} in
     build_and_test '-R ^(unit|safetensors)' --target qaf_tests qaf_safetensors_tests
     # The unit tests were clang's above already.
     configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
-    build_and_test '-R ^(example|documentation|consumer\.(cpp20|no_exceptions))' --target qaf_headers qaf_cpp20 \
+    build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_cpp20 qaf_instantiations \
       qaf_no_exceptions quickstart custom_quantizer compress_layer calibrate_network qaf_example_tests \
       qaf_network_tests qaf_documentation
     configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON
