@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -9,12 +10,12 @@
 
 namespace qaf::detail {
 
-// The vector registers of the processor compiled for, by the names that Eigen gives them on all of its architectures.
-
+/// What Eigen keeps in a vector register; one scalar where it uses none. Its functions on these (`padd` and so on) are
+/// called where compilers leave loops over arrays slow: g++ writes sums that are arrays to memory in every turn.
 template <typename Scalar>
 using Packet = typename Eigen::internal::packet_traits<Scalar>::type;
 
-/// Scalars of a register.
+/// How many scalars that is.
 template <typename Scalar>
 inline constexpr Index packet_size = Eigen::internal::packet_traits<Scalar>::size;
 
@@ -30,6 +31,30 @@ EIGEN_ALWAYS_INLINE void unroll(std::integer_sequence<int, k...>, Body&& body) {
 template <int count, typename Body>
 EIGEN_ALWAYS_INLINE void unroll(Body&& body) {
   unroll(std::make_integer_sequence<int, count>(), body);
+}
+
+/// Whether there is no instruction that rounds.
+#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_SSE4_1) && !defined(__FAST_MATH__)
+inline constexpr bool rounds_by_addition = true;
+#else
+inline constexpr bool rounds_by_addition = false;
+#endif
+
+/// Added and taken away again, it rounds to the nearest integer, exact ties to the even one: floats about it are
+/// integers. For magnitudes up to 2^22.
+template <typename Scalar>
+inline constexpr Scalar rounding_addend = Scalar(1.5) / std::numeric_limits<Scalar>::epsilon();
+
+/// Each of some values, scalars or packets, to the nearest integer, exact ties to the even one. Magnitudes up to 2^22.
+template <typename Scalar, typename P>
+P rounded_packet(const P& values) {
+  using namespace Eigen::internal;
+  if constexpr (rounds_by_addition) {
+    const P addend = pset1<P>(rounding_addend<Scalar>);
+    return psub(padd(values, addend), addend);
+  } else {
+    return print(values);
+  }
 }
 
 }  // namespace qaf::detail

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <limits>
 
+#include <qaf/detail/column_chunks.hpp>
+#include <qaf/detail/group_values.hpp>
+#include <qaf/detail/nearest_level.hpp>
 #include <qaf/detail/scale_search.hpp>
 #include <qaf/error.hpp>
 #include <qaf/quantizers/granularity.hpp>
@@ -52,7 +55,7 @@ enum class ZeroPointPrecision {
 /// * A group of zeros: scale 1, zero point and codes 0; if `smallest_scale` was set, that scale, and the lowest code
 ///   for both; with `symmetric_range` always the middle code.
 ///
-/// Cost: `fit` 3 passes, for least squares 100 or more; `encode` and `decode` one pass.
+/// Cost: `fit` a pass, and for each zero point that is tried one for each scale; `encode` and `decode` one pass.
 template <typename Code_>
 struct BasicAffineQuantizer {
   static_assert(std::numeric_limits<Code_>::is_integer,
@@ -89,8 +92,7 @@ struct BasicAffineQuantizer {
         std::min(16, std::numeric_limits<Code>::digits + (std::numeric_limits<Code>::is_signed ? 1 : 0));
     if (bits < 1 || bits > most) detail::fail("AffineQuantizer", "bits must be from 1 to ", most, ", got ", bits);
     detail::check_block_size("AffineQuantizer", granularity, block_size);
-    if (scale_method == ScaleMethod::percentile && !(percentile > 50 && percentile <= 100))
-      detail::fail("AffineQuantizer", "percentile must be above 50 and at most 100, got ", percentile);
+    detail::check_percentile("AffineQuantizer", scale_method, percentile, 50);
     detail::check_smallest_scale("AffineQuantizer", smallest_scale);
   }
 
@@ -98,20 +100,19 @@ struct BasicAffineQuantizer {
   /// scale no float can hold.
   template <typename Derived>
   Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
+    using Scalar = typename Derived::Scalar;
     validate();
-    detail::check_finite("AffineQuantizer::fit", matrix);
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
     Parameters parameters;
     parameters.scales.resize(groups.count());
     parameters.zero_points.resize(groups.count());
     parameters.per_column = groups.per_column();
-    detail::Group<typename Derived::Scalar> group;
-    for (Index k = 0; k < groups.count(); ++k) {
-      groups.gather(matrix, k, group);
-      const Fit fit = fit_group(group);
-      parameters.scales[k] = fit.scale;
-      parameters.zero_points[k] = fit.zero_point;
-    }
+    detail::visit_groups<Scalar>("AffineQuantizer::fit", matrix.derived(), groups,
+                                 [&](Index k, const detail::GroupValues<Scalar>& group) {
+                                   const Fit fit = fit_group(group);
+                                   parameters.scales[k] = fit.scale;
+                                   parameters.zero_points[k] = fit.zero_point;
+                                 });
     return parameters;
   }
 
@@ -121,20 +122,30 @@ struct BasicAffineQuantizer {
   Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters) const {
     using Scalar = typename Derived::Scalar;
     validate();
-    detail::check_finite("AffineQuantizer::encode", matrix);
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
     check("AffineQuantizer::encode", groups, parameters);
     detail::SpreadOverColumns<Scalar> scales(groups), zero_points(groups);
+    const Eigen::Ref<const Matrix<Scalar>> values = matrix.derived();
     Matrix<Code> codes(matrix.rows(), matrix.cols());
     const Scalar low = static_cast<Scalar>(lowest()), high = static_cast<Scalar>(highest());
-    detail::Group<Scalar> column;
-    for (Index r = 0; r < matrix.cols(); ++r) {
-      const detail::Group<Scalar>& zero_point = zero_points.column(parameters.zero_points, r);
-      rounding.divide(matrix.col(r).array(), scales.column(parameters.scales, r), column);
-      if (zero_point_order == ZeroPointOrder::before_rounding) column += zero_point;
-      rounding.round(column, lowest());
-      if (zero_point_order == ZeroPointOrder::after_rounding) column += zero_point;
-      codes.col(r) = column.max(low).min(high).template cast<Code>();
+    const Scalar far = high - low + 1;  // where no zero point leads back into the range
+    for (Index r = 0; r < codes.cols(); ++r) {
+      scales.set_column(parameters.scales, r, rounding.by_reciprocal);
+      zero_points.set_column(parameters.zero_points, r);
+      detail::encode_column("AffineQuantizer::encode", values.col(r).data(), codes.rows(), codes.col(r).data(),
+                            [&](const auto& chunk, Index begin, auto& rounded) {
+                              const auto zero_point = zero_points.chunk(begin);
+                              rounding.divide(chunk, scales.chunk(begin), [&](const auto& quotients) {
+                                if (zero_point_order == ZeroPointOrder::before_rounding) {
+                                  // Clamped, or product and sum would become one operation, rounded once.
+                                  rounding.round(quotients.max(-far).min(far) + zero_point, lowest(), low, high,
+                                                 rounded);
+                                } else {
+                                  rounding.round(quotients, lowest(), -far, far, rounded);
+                                  rounded = (rounded + zero_point).max(low).min(high);
+                                }
+                              });
+                            });
     }
     return codes;
   }
@@ -147,8 +158,11 @@ struct BasicAffineQuantizer {
     detail::SpreadOverColumns<float> scales(groups), zero_points(groups);
     Matrix<float> values(codes.rows(), codes.cols());
     for (Index r = 0; r < codes.cols(); ++r) {
-      const auto offset = codes.col(r).template cast<float>().array() - zero_points.column(parameters.zero_points, r);
-      values.col(r).array() = offset * scales.column(parameters.scales, r);
+      scales.set_column(parameters.scales, r);
+      zero_points.set_column(parameters.zero_points, r);
+      detail::decode_column(
+          codes.col(r).data(), codes.rows(), values.col(r).data(),
+          [&](const auto& chunk, Index begin) { return (chunk - zero_points.chunk(begin)) * scales.chunk(begin); });
     }
     return values;
   }
@@ -188,18 +202,15 @@ struct BasicAffineQuantizer {
   std::int32_t middle() const { return static_cast<std::int32_t>(lowest() + (1 << (bits - 1))); }
 
   template <typename Scalar>
-  Fit fit_group(detail::Group<Scalar>& values) const {
-    const Scalar largest = values.size() == 0 ? Scalar(0) : values.abs().maxCoeff();
-    if (largest == 0) {
+  Fit fit_group(const detail::GroupValues<Scalar>& group) const {
+    if (group.largest() == 0) {
       const float scale = detail::scale_of_zeros(smallest_scale);
       return {scale, symmetric_range ? middle() : scale == 1 ? 0 : lowest()};
     }
-    if (static_cast<double>(largest) > static_cast<double>(std::numeric_limits<float>::max()))
-      detail::fail("AffineQuantizer::fit", "values must be within the range of float, got one of magnitude ", largest);
-    Scalar from = std::min(values.minCoeff(), Scalar(0)), to = std::max(values.maxCoeff(), Scalar(0));
+    Scalar from = group.lowest, to = group.highest;
     if (scale_method == ScaleMethod::percentile) {
-      const Scalar low = detail::percentile_of<Scalar>(values, 100 - percentile);
-      const Scalar high = detail::percentile_of<Scalar>(values, percentile);
+      const Scalar low = detail::percentile_of<Scalar>(group.array(), 100 - percentile);
+      const Scalar high = detail::percentile_of<Scalar>(group.array(), percentile);
       if (low < 0 || high > 0) {
         from = std::min(low, Scalar(0));
         to = std::max(high, Scalar(0));
@@ -216,75 +227,57 @@ struct BasicAffineQuantizer {
     Fit fit;
     fit.zero_point = symmetric_range ? middle() : zero_point_of(static_cast<float>(from), scale);
     fit.scale = to_scale(scale, fit.zero_point);
-    if (scale_method == ScaleMethod::maximum || scale_method == ScaleMethod::percentile) return fit;
-    values /= largest;
-    const double unit = static_cast<double>(fit.scale) / static_cast<double>(largest);
-    const detail::ScaleCandidate<double> best = search(values, unit, fit.zero_point);
-    if (best.scale > 0) fit.scale = to_scale(best.scale * static_cast<double>(largest), fit.zero_point);
+    const double unit = static_cast<double>(fit.scale);
+    if (detail::is_searched(scale_method, unit))
+      fit.scale = to_scale(unit * search(group, unit, fit.zero_point), fit.zero_point);
     return fit;
   }
 
   // For a range from `from`.
   std::int32_t zero_point_of(float from, double scale) const {
-    detail::Group<double> point(1);
-    const float single_scale = detail::as_scale(scale, static_cast<double>(smallest_scale), 1);
+    const float single_scale = detail::as_scale(scale, smallest_scale, 1);
+    double point = 0;
     if (zero_point_precision == ZeroPointPrecision::single_quotient) {
-      point[0] = static_cast<double>(from / single_scale);
-      rounding.round(point, lowest());
-      point = lowest() - point;
+      point = lowest() - rounding.round(static_cast<double>(from / single_scale), lowest());
     } else {
       // Where the scale was not moved into float's range.
       const bool is_double =
           zero_point_precision == ZeroPointPrecision::double_scale && static_cast<float>(scale) == single_scale;
-      point[0] = lowest() - static_cast<double>(from) / (is_double ? scale : static_cast<double>(single_scale));
-      rounding.round(point, lowest());
+      const double exact = static_cast<double>(from) / (is_double ? scale : static_cast<double>(single_scale));
+      point = rounding.round(lowest() - exact, lowest());
     }
-    return static_cast<std::int32_t>(
-        std::clamp(point[0], static_cast<double>(lowest()), static_cast<double>(highest())));
+    return static_cast<std::int32_t>(std::clamp(point, static_cast<double>(lowest()), static_cast<double>(highest())));
   }
 
   // So that no code overflows.
   float to_scale(double scale, std::int32_t zero_point) const {
     const int farthest = std::max({zero_point - lowest(), highest() - zero_point, 1});
-    return detail::as_scale(scale, static_cast<double>(smallest_scale), farthest);
+    return detail::as_scale(scale, smallest_scale, farthest);
   }
 
-  // The scale of least error about `unit`; moves the zero point where that is free and pays.
+  // The scale of least error in units; moves the zero point where that is free and pays.
   template <typename Scalar>
-  detail::ScaleCandidate<double> search(const detail::Group<Scalar>& values, double unit,
-                                        std::int32_t& zero_point) const {
-    detail::ScaleCandidate<double> best = search_scale(values, unit, zero_point);
-    if (symmetric_range || scale_method == ScaleMethod::grid) return best;
+  double search(const detail::GroupValues<Scalar>& group, double unit, std::int32_t& zero_point) const {
+    using Nearest = detail::NearestInteger<Scalar>;
+    const detail::ScaleSearch<Scalar, Nearest> search_scale(group, scale_method);
+    const auto best_at = [&](std::int32_t zero) {
+      return search_scale(Nearest{static_cast<Scalar>(lowest() - zero), static_cast<Scalar>(highest() - zero)}, unit);
+    };
+    detail::ScaleCandidate best = best_at(zero_point);
     const auto offer = [&](std::int32_t other) {
       if (other < lowest() || other > highest()) return false;
-      const detail::ScaleCandidate<double> next = search_scale(values, unit, other);
+      const detail::ScaleCandidate next = best_at(other);
       if (!(next.error < best.error)) return false;
       best = next;
       zero_point = other;
       return true;
     };
-    if (scale_method == ScaleMethod::exact) {
+    if (!symmetric_range && scale_method == ScaleMethod::exact)
       for (std::int32_t other = lowest(); other <= highest(); ++other) offer(other);
-      return best;
-    }
-    for (const std::int32_t step : {1, -1})
-      while (offer(zero_point + step)) continue;
-    return best;
-  }
-
-  template <typename Scalar>
-  detail::ScaleCandidate<double> search_scale(const detail::Group<Scalar>& values, double unit,
-                                              std::int32_t zero_point) const {
-    const int low = lowest() - zero_point, high = highest() - zero_point;
-    if (scale_method == ScaleMethod::exact)
-      return detail::exact_scale(
-          values, [&](Index k) { return static_cast<double>(k + low); }, Index{1} << bits);
-    const detail::NearestInteger<Scalar> nearest{static_cast<Scalar>(low), static_cast<Scalar>(high)};
-    const Scalar about = static_cast<Scalar>(unit);
-    const detail::ScaleCandidate<Scalar> best = scale_method == ScaleMethod::grid
-                                                    ? detail::grid_scale(values, nearest, about)
-                                                    : detail::least_squares_scale(values, nearest, about);
-    return {static_cast<double>(best.scale), static_cast<double>(best.error)};
+    if (!symmetric_range && scale_method == ScaleMethod::least_squares)
+      for (const std::int32_t step : {1, -1})
+        while (offer(zero_point + step)) continue;
+    return best.scale > 0 ? best.scale : 1;
   }
 };
 

@@ -1,16 +1,17 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <utility>
 #include <vector>
 
-#include <qaf/detail/scale_search.hpp>
+#include <qaf/detail/column_chunks.hpp>
+#include <qaf/detail/group_values.hpp>
+#include <qaf/detail/level_codes.hpp>
+#include <qaf/detail/sorted_values.hpp>
 #include <qaf/error.hpp>
 #include <qaf/quantizers/granularity.hpp>
-#include <qaf/quantizers/levels.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf {
@@ -33,7 +34,8 @@ struct CodebookParameters {
 /// * A group of zeros: all levels 0.
 ///
 /// The levels are stored beside the codes: with 32 bits each they cost more than the codes of a short column.
-/// Cost: `fit` one sort of every group, and one pass an iteration; `encode` as `LevelQuantizer`.
+/// Cost: `fit` one sort of every group, and for every level and iteration the entries by which it grows or shrinks;
+/// `encode` as `LevelQuantizer`.
 struct CodebookQuantizer {
   using Code = std::uint8_t;
   using Parameters = CodebookParameters;
@@ -64,14 +66,12 @@ struct CodebookQuantizer {
   template <typename Derived>
   Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
     validate();
-    detail::check_finite("CodebookQuantizer::fit", matrix);
+    using Scalar = typename Derived::Scalar;
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
     Parameters parameters{Matrix<float>(highest() + 1, groups.count())};
-    detail::Group<typename Derived::Scalar> group;
-    for (Index k = 0; k < groups.count(); ++k) {
-      groups.gather(matrix, k, group);
-      parameters.levels.col(k) = fit_group(group);
-    }
+    detail::visit_groups<Scalar>(
+        "CodebookQuantizer::fit", matrix.derived(), groups,
+        [&](Index k, const detail::GroupValues<Scalar>& group) { parameters.levels.col(k) = fit_group(group); });
     return parameters;
   }
 
@@ -80,11 +80,17 @@ struct CodebookQuantizer {
   template <typename Derived>
   Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters) const {
     validate();
-    detail::check_finite("CodebookQuantizer::encode", matrix);
+    using Scalar = typename Derived::Scalar;
     check("CodebookQuantizer::encode", matrix.rows(), matrix.cols(), parameters);
+    const Eigen::Ref<const Matrix<Scalar>> values = matrix.derived();
     Matrix<Code> codes(matrix.rows(), matrix.cols());
-    for (Index r = 0; r < matrix.cols(); ++r)
-      detail::nearest_levels<typename Derived::Scalar>(matrix.col(r), table(parameters, r), codes, r);
+    std::vector<Scalar> midpoints;
+    for (Index r = 0; r < codes.cols(); ++r) {
+      if (has_new_table(r)) midpoints = detail::midpoints_of<Scalar>(parameters.levels.col(r).data(), highest() + 1);
+      detail::encode_column(
+          "CodebookQuantizer::encode", values.col(r).data(), codes.rows(), codes.col(r).data(),
+          [&](const auto& chunk, Index, auto& numbers) { detail::nearest_levels<Scalar>(chunk, midpoints, numbers); });
+    }
     return codes;
   }
 
@@ -93,10 +99,12 @@ struct CodebookQuantizer {
     validate();
     check("CodebookQuantizer::decode", codes.rows(), codes.cols(), parameters);
     detail::check_level_codes("CodebookQuantizer::decode", codes, static_cast<std::size_t>(parameters.levels.rows()));
+    std::array<float, 256> levels{};
     Matrix<float> values(codes.rows(), codes.cols());
     for (Index r = 0; r < codes.cols(); ++r) {
-      const std::vector<float> levels = table(parameters, r);
-      for (Index i = 0; i < codes.rows(); ++i) values(i, r) = levels[codes(i, r)];
+      if (has_new_table(r)) std::copy_n(parameters.levels.col(r).data(), highest() + 1, levels.data());
+      detail::decode_levels(
+          codes.col(r).data(), codes.rows(), levels, [](Index) { return 1.0F; }, values.col(r).data());
     }
     return values;
   }
@@ -117,10 +125,8 @@ struct CodebookQuantizer {
  private:
   detail::Groups groups_of(Index rows, Index cols) const { return {granularity, 1, rows, cols}; }
 
-  std::vector<float> table(const Parameters& parameters, Index r) const {
-    const float* const begin = parameters.levels.col(granularity == Granularity::component ? r : 0).data();
-    return std::vector<float>(begin, begin + parameters.levels.rows());
-  }
+  // Whether column r does not have that of the column before.
+  bool has_new_table(Index r) const { return r == 0 || granularity == Granularity::component; }
 
   void check(const char* function, Index rows, Index cols, const Parameters& parameters) const {
     detail::check_count(function, groups_of(rows, cols), "tables of levels", parameters.levels.cols());
@@ -131,33 +137,32 @@ struct CodebookQuantizer {
   }
 
   template <typename Scalar>
-  Vector<float> fit_group(detail::Group<Scalar>& values) const {
-    const Index count = highest() + 1, size = values.size();
+  Vector<float> fit_group(const detail::GroupValues<Scalar>& group) const {
+    const Index count = highest() + 1;
     Vector<double> levels = Vector<double>::Zero(count);
-    if (size == 0) return levels.cast<float>();
-    std::sort(values.data(), values.data() + size);
-    if (static_cast<double>(values.abs().maxCoeff()) > static_cast<double>(std::numeric_limits<float>::max()))
-      detail::fail("CodebookQuantizer::fit", "values must be within the range of float, got one of magnitude ",
-                   values.abs().maxCoeff());
-    std::vector<Index> begins(static_cast<std::size_t>(count) + 1);  // of the entries of each level
-    for (Index k = 0; k <= count; ++k) begins[static_cast<std::size_t>(k)] = k * size / count;
+    if (group.size == 0) return levels.cast<float>();
+    const detail::SortedValues<Scalar> values(group);
+    std::vector<Index> begins;  // of the entries of each level, and the end
+    for (Index k = 0; k <= count; ++k) begins.push_back(k * group.size / count);
     for (Index iteration = 0;; ++iteration) {
       for (Index k = 0; k < count; ++k) {
         const Index begin = begins[static_cast<std::size_t>(k)], end = begins[static_cast<std::size_t>(k) + 1];
         // A level without entries stays where entries are, so that the levels ascend.
-        levels[k] = end > begin ? values.segment(begin, end - begin).template cast<double>().mean()
-                                : static_cast<double>(values[std::min(begin, size - 1)]);
+        levels[k] = end > begin ? values.sum(begin, end) / static_cast<double>(end - begin)
+                                : static_cast<double>(values[std::min(begin, group.size - 1)]);
       }
       if (iteration == max_iterations) break;
-      std::vector<Index> next{0};
-      for (Index k = 0; k + 1 < count; ++k) {
-        const Scalar midpoint = static_cast<Scalar>((levels[k] + levels[k + 1]) / 2);
-        const Scalar* const end = std::upper_bound(values.data(), values.data() + size, midpoint);
-        next.push_back(std::max(next.back(), static_cast<Index>(end - values.data())));
+      bool is_same = true;
+      for (Index k = 1; k < count; ++k) {
+        const Scalar midpoint = static_cast<Scalar>((levels[k - 1] + levels[k]) / 2);
+        const Index before = begins[static_cast<std::size_t>(k)];
+        Index begin = std::max(before, begins[static_cast<std::size_t>(k) - 1]);
+        while (begin < group.size && values[begin] <= midpoint) ++begin;
+        while (begin > begins[static_cast<std::size_t>(k) - 1] && values[begin - 1] > midpoint) --begin;
+        begins[static_cast<std::size_t>(k)] = begin;
+        is_same = is_same && begin == before;
       }
-      next.push_back(size);
-      if (next == begins) break;
-      begins = std::move(next);
+      if (is_same) break;
     }
     std::sort(levels.data(), levels.data() + count);
     return levels.cast<float>();

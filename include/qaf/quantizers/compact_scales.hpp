@@ -105,7 +105,8 @@ struct CompactScales {
   /// Errors: those of `base`.
   template <typename Derived>
   Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
-    Parameters below = base.fit(matrix), above = below;
+    const Eigen::Ref<const Matrix<typename Derived::Scalar>> values = matrix.derived();
+    Parameters below = base.fit(values), above = below;
     const float step = below.scales.size() == 0 ? 1.0F : below.scales.maxCoeff() / 255;
     for (Index k = 0; k < below.scales.size(); ++k) {
       const detail::ScaleNeighbours neighbours =
@@ -115,17 +116,10 @@ struct CompactScales {
       below.scales[k] = neighbours.below;
       above.scales[k] = neighbours.above;
     }
-    const detail::Groups groups{base.granularity, base.block_size, matrix.rows(), matrix.cols()};
-    // So that no code overflows, as `base` sees to with its own scales.
-    for (const int code : {lowest(), highest()}) {
-      const Matrix<float> decoded =
-          base.decode(Matrix<Code>::Constant(matrix.rows(), matrix.cols(), static_cast<Code>(code)), above);
-      for (Index r = 0; r < matrix.cols(); ++r)
-        for (Index i = 0; i < matrix.rows(); ++i)
-          if (!std::isfinite(decoded(i, r))) above.scales[groups.of(i, r)] = below.scales[groups.of(i, r)];
-    }
-    const Vector<double> error_below = squared_errors(matrix, below, groups);
-    const Vector<double> error_above = squared_errors(matrix, above, groups);
+    const detail::Groups groups{base.granularity, base.block_size, values.rows(), values.cols()};
+    keep_finite(groups, below, above);
+    const Vector<double> error_below = squared_errors(values, below, groups);
+    const Vector<double> error_above = squared_errors(values, above, groups);
     for (Index k = 0; k < below.scales.size(); ++k)
       if (error_above[k] < error_below[k]) below.scales[k] = above.scales[k];
     return below;
@@ -154,18 +148,40 @@ struct CompactScales {
   }
 
  private:
-  // Over the square of the largest magnitude, so that it neither overflows nor vanishes.
-  template <typename Derived>
-  Vector<double> squared_errors(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters,
+  // Takes back scales under which a code overflows, as `base` sees to with its own scales.
+  void keep_finite(const detail::Groups& groups, const Parameters& below, Parameters& above) const {
+    // A matrix of one entry for each group.
+    Base of_one_entry = base;
+    of_one_entry.block_size = 1;
+    const Index rows = groups.granularity == Granularity::row ? groups.rows : groups.per_column();
+    const Index cols = groups.count() / std::max(rows, Index{1});
+    for (const int code : {lowest(), highest()}) {
+      const Matrix<float> decoded =
+          of_one_entry.decode(Matrix<Code>::Constant(rows, cols, static_cast<Code>(code)), above);
+      for (Index k = 0; k < groups.count(); ++k)
+        if (!std::isfinite(decoded.data()[k])) above.scales[k] = below.scales[k];
+    }
+  }
+
+  // Of each group, over the square of the largest magnitude, so that they neither overflow nor vanish.
+  template <typename Scalar>
+  Vector<double> squared_errors(const Eigen::Ref<const Matrix<Scalar>>& values, const Parameters& parameters,
                                 const detail::Groups& groups) const {
-    const Matrix<float> decoded = base.decode(base.encode(matrix, parameters), parameters);
-    const double largest = matrix.size() == 0 ? 0.0 : static_cast<double>(matrix.cwiseAbs().maxCoeff());
+    const Matrix<float> decoded = base.decode(base.encode(values, parameters), parameters);
     Vector<double> errors = Vector<double>::Zero(groups.count());
-    for (Index r = 0; r < matrix.cols() && largest > 0; ++r) {
-      for (Index i = 0; i < matrix.rows(); ++i) {
-        const double error = (static_cast<double>(decoded(i, r)) - static_cast<double>(matrix(i, r))) / largest;
-        errors[groups.of(i, r)] += error * error;
+    const Scalar largest = values.size() == 0 ? Scalar(0) : values.cwiseAbs().maxCoeff();
+    if (largest == 0) return errors;
+    Eigen::Array<Scalar, Eigen::Dynamic, 1> squares;
+    for (Index r = 0; r < values.cols(); ++r) {
+      squares = ((decoded.col(r).template cast<Scalar>() - values.col(r)).array() / largest).square();
+      if (groups.granularity == Granularity::row) {
+        errors.array() += squares.template cast<double>();
+        continue;
       }
+      const Index size = groups.granularity == Granularity::block ? groups.block_size : groups.rows;
+      for (Index begin = 0; begin < groups.rows; begin += size)
+        errors[groups.of(begin, r)] +=
+            static_cast<double>(squares.segment(begin, std::min(size, groups.rows - begin)).sum());
     }
     return errors;
   }

@@ -72,81 +72,16 @@ struct Groups {
     return 0;
   }
 
-  /// Copies the entries of group k of a matrix of this size.
-  template <typename Derived, typename Scalar>
-  void gather(const Eigen::MatrixBase<Derived>& matrix, Index k, Eigen::Array<Scalar, Eigen::Dynamic, 1>& group) const {
-    switch (granularity) {
-      case Granularity::tensor:
-        group = matrix.reshaped();
-        break;
-      case Granularity::component:
-        group = matrix.col(k);
-        break;
-      case Granularity::row:
-        group = matrix.row(k).transpose();
-        break;
-      case Granularity::block:
-        const Index begin = k % blocks_of_column() * block_size;
-        group = matrix.col(k / blocks_of_column()).segment(begin, std::min(block_size, rows - begin));
-        break;
-    }
-  }
-
-  /// Which groups there are of one column: the first, and their number.
-  struct Range {
-    Index first, count;
-  };
-  Range of_column(Index r) const {
-    switch (granularity) {
-      case Granularity::tensor:
-        return {0, 1};
-      case Granularity::component:
-        return {r, 1};
-      case Granularity::row:
-        return {0, rows};
-      case Granularity::block:
-        return {r * blocks_of_column(), blocks_of_column()};
-    }
-    return {0, 1};
-  }
+  /// Whether all entries of a column are of the same.
+  bool is_one_of_column() const { return granularity == Granularity::tensor || granularity == Granularity::component; }
 
   /// Whether columns have groups of their own.
   bool are_of_columns() const { return granularity == Granularity::component || granularity == Granularity::block; }
 };
 
-/// The parameters of groups spread over the entries of a column, one column after the other.
-template <typename Scalar>
-class SpreadOverColumns {
- public:
-  explicit SpreadOverColumns(const Groups& groups) : groups_(groups), entries_(groups.rows) {}
-
-  /// Valid until the next call.
-  template <typename Values>
-  const Eigen::Array<Scalar, Eigen::Dynamic, 1>& column(const Values& of_groups, Index r) {
-    const Groups::Range range = groups_.of_column(r);
-    if (r > 0 && !groups_.are_of_columns()) return entries_;
-    const Index size = groups_.granularity == Granularity::block ? groups_.block_size
-                       : range.count == 1                        ? std::max(groups_.rows, Index{1})
-                                                                 : 1;
-    for (Index k = 0, begin = 0; begin < groups_.rows; ++k, begin += size)
-      entries_.segment(begin, std::min(size, groups_.rows - begin))
-          .setConstant(static_cast<Scalar>(of_groups[range.first + k]));
-    return entries_;
-  }
-
- private:
-  Groups groups_;
-  Eigen::Array<Scalar, Eigen::Dynamic, 1> entries_;
-};
-
 inline void check_block_size(const char* quantizer, Granularity granularity, Index block_size) {
   if (granularity == Granularity::block && block_size < 1)
     fail(quantizer, "block_size must be at least 1, got ", block_size);
-}
-
-template <typename Derived>
-void check_finite(const char* function, const Eigen::MatrixBase<Derived>& matrix) {
-  if (!matrix.allFinite()) fail(function, "every entry must be finite, got NaN or infinity");
 }
 
 /// Throws unless there are as many parameters as groups.

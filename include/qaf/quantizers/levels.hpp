@@ -1,61 +1,20 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <cstddef>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
-#include <qaf/detail/scale_search.hpp>
-#include <qaf/error.hpp>
+#include <qaf/detail/column_chunks.hpp>
+#include <qaf/detail/fit_scales.hpp>
+#include <qaf/detail/level_codes.hpp>
+#include <qaf/detail/nearest_level.hpp>
 #include <qaf/quantizers/granularity.hpp>
 #include <qaf/quantizers/scale_method.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf {
-namespace detail {
-
-/// The number of the level nearest to each value, 0 for the lowest; exact ties go to the lower one. `levels` ascend.
-template <typename Scalar>
-void nearest_levels(const Group<Scalar>& values, const std::vector<float>& levels, Matrix<std::uint8_t>& codes,
-                    Index column) {
-  constexpr std::size_t few = 32;  // up to here comparing with all is faster than a search
-  std::vector<Scalar> midpoints;
-  for (std::size_t k = 1; k < levels.size(); ++k)
-    midpoints.push_back(static_cast<Scalar>(levels[k - 1]) / 2 + static_cast<Scalar>(levels[k]) / 2);
-  if (midpoints.size() <= few) {
-    Group<Scalar> count = Group<Scalar>::Zero(values.size());
-    // A plain loop, since Eigen does not vectorize comparisons.
-    for (const Scalar midpoint : midpoints)
-      for (Index i = 0; i < values.size(); ++i) count[i] += values[i] > midpoint ? Scalar(1) : Scalar(0);
-    codes.col(column) = count.template cast<std::uint8_t>();
-  } else {
-    for (Index i = 0; i < values.size(); ++i)
-      codes(i, column) = static_cast<std::uint8_t>(std::lower_bound(midpoints.begin(), midpoints.end(), values[i]) -
-                                                   midpoints.begin());
-  }
-}
-
-/// Throws unless these are the levels of a table.
-inline void check_levels(const std::vector<float>& levels) {
-  if (levels.size() < 2 || levels.size() > 256)
-    fail("LevelQuantizer", "a table must have 2 to 256 levels, got ", levels.size());
-  for (std::size_t k = 1; k < levels.size(); ++k)
-    if (!(levels[k - 1] < levels[k]))
-      fail("LevelQuantizer", "levels must ascend, got ", levels[k - 1], " before ", levels[k]);
-  if (!(levels.front() <= 0 && levels.back() >= 0 && std::max(-levels.front(), levels.back()) == 1))
-    fail("LevelQuantizer", "levels must reach from at most 0 to at least 0, the farthest to magnitude 1; got ",
-         levels.front(), " to ", levels.back());
-}
-
-/// Throws unless every code is the number of one of the levels.
-inline void check_level_codes(const char* function, const Matrix<std::uint8_t>& codes, std::size_t levels) {
-  if (codes.size() > 0 && codes.maxCoeff() >= levels)
-    fail(function, "every code must be below the number of levels, ", levels, ", got ", int{codes.maxCoeff()});
-}
-
-}  // namespace detail
 
 /// The quantizer of a table of levels: `real = scale * level[code]`, the code the number of the nearest level, 0 for
 /// the lowest, exact ties to the lower one.
@@ -67,8 +26,9 @@ inline void check_level_codes(const char* function, const Matrix<std::uint8_t>& 
 ///   smallest normal float.
 ///
 /// `Table` is a struct with `validate()` and `levels()`: 2 to 256 of them, ascending, on both sides of 0 or at it, the
-/// farthest at magnitude 1. Cost: `fit` as the uniform quantizer, times a comparison for every level; `encode` as many
-/// comparisons, `log2` of them for tables of more than 33 levels.
+/// farthest at magnitude 1. Cost: `fit` as the uniform quantizer, times a comparison for every level, but for least
+/// squares of groups of more than 512 entries, which are sorted into bins: 3 such passes; `encode` a comparison for
+/// every level, `log2` of them for tables of more than 33.
 template <typename Table>
 struct LevelQuantizer {
   using Code = std::uint8_t;
@@ -109,17 +69,16 @@ struct LevelQuantizer {
   Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
     using Scalar = typename Derived::Scalar;
     validate();
-    detail::check_finite("LevelQuantizer::fit", matrix);
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
-    const std::vector<float> levels = table.levels();
-    const detail::NearestLevel<Scalar> nearest(levels);
-    Parameters parameters{Vector<float>(groups.count()), groups.per_column()};
-    detail::Group<Scalar> group;
-    for (Index k = 0; k < groups.count(); ++k) {
-      groups.gather(matrix, k, group);
-      parameters.scales[k] = fit_group(group, levels, nearest);
-    }
-    return parameters;
+    const detail::NearestLevel<Scalar> nearest(table.levels());
+    const bool has_zero = std::find(nearest.levels.begin(), nearest.levels.end(), 0.0F) != nearest.levels.end();
+    return {detail::fit_scales<Scalar>("LevelQuantizer::fit", matrix.derived(), groups, nearest, 1, scale_method,
+                                       percentile,
+                                       [&](double scale) {
+                                         constexpr float smallest = std::numeric_limits<float>::min();
+                                         return scale == 0 && has_zero ? 1 : detail::as_scale(scale, smallest, 1);
+                                       }),
+            groups.per_column()};
   }
 
   /// The codes of a matrix. Errors: a field out of its range, NaN or infinity, another number of scales than the matrix
@@ -128,14 +87,21 @@ struct LevelQuantizer {
   Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters) const {
     using Scalar = typename Derived::Scalar;
     validate();
-    detail::check_finite("LevelQuantizer::encode", matrix);
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
     detail::check_scales("LevelQuantizer::encode", groups, parameters);
     const std::vector<float> levels = table.levels();
-    detail::SpreadOverColumns<Scalar> spread(groups);
+    const std::vector<Scalar> midpoints = detail::midpoints_of<Scalar>(levels.data(), highest() + 1);
+    detail::SpreadOverColumns<Scalar> scales(groups);
+    const Eigen::Ref<const Matrix<Scalar>> values = matrix.derived();
     Matrix<Code> codes(matrix.rows(), matrix.cols());
-    for (Index r = 0; r < matrix.cols(); ++r)
-      detail::nearest_levels<Scalar>(matrix.col(r).array() / spread.column(parameters.scales, r), levels, codes, r);
+    for (Index r = 0; r < codes.cols(); ++r) {
+      scales.set_column(parameters.scales, r);
+      detail::encode_column("LevelQuantizer::encode", values.col(r).data(), codes.rows(), codes.col(r).data(),
+                            [&](const auto& chunk, Index begin, auto& numbers) {
+                              const detail::Chunk<Scalar> quotients = chunk / scales.chunk(begin);
+                              detail::nearest_levels(quotients, midpoints, numbers);
+                            });
+    }
     return codes;
   }
 
@@ -147,11 +113,15 @@ struct LevelQuantizer {
     detail::check_scales("LevelQuantizer::decode", groups, parameters);
     const std::vector<float> levels = table.levels();
     detail::check_level_codes("LevelQuantizer::decode", codes, levels.size());
-    detail::SpreadOverColumns<float> spread(groups);
+    std::array<float, 256> padded{};
+    std::copy(levels.begin(), levels.end(), padded.begin());
+    detail::SpreadOverColumns<float> scales(groups);
     Matrix<float> values(codes.rows(), codes.cols());
     for (Index r = 0; r < codes.cols(); ++r) {
-      for (Index i = 0; i < codes.rows(); ++i) values(i, r) = levels[codes(i, r)];
-      values.col(r).array() *= spread.column(parameters.scales, r);
+      scales.set_column(parameters.scales, r);
+      detail::decode_levels(
+          codes.col(r).data(), codes.rows(), padded, [&](Index begin) { return scales.chunk(begin); },
+          values.col(r).data());
     }
     return values;
   }
@@ -169,45 +139,6 @@ struct LevelQuantizer {
 
  private:
   detail::Groups groups_of(Index rows, Index cols) const { return {granularity, block_size, rows, cols}; }
-
-  template <typename Scalar>
-  float fit_group(detail::Group<Scalar>& values, const std::vector<float>& levels,
-                  const detail::NearestLevel<Scalar>& nearest) const {
-    const Scalar largest = values.size() == 0 ? Scalar(0) : values.abs().maxCoeff();
-    if (largest == 0) return std::find(levels.begin(), levels.end(), 0.0F) != levels.end() ? 1 : to_scale(0);
-    if (static_cast<double>(largest) > static_cast<double>(std::numeric_limits<float>::max()))
-      detail::fail("LevelQuantizer::fit", "values must be within the range of float, got one of magnitude ", largest);
-    values /= largest;
-    return to_scale(static_cast<double>(largest) * relative_scale(values, levels, nearest));
-  }
-
-  static float to_scale(double scale) {
-    return detail::as_scale(scale, static_cast<double>(std::numeric_limits<float>::min()), 1);
-  }
-
-  // The scale over the largest magnitude.
-  template <typename Scalar>
-  double relative_scale(const detail::Group<Scalar>& values, const std::vector<float>& levels,
-                        const detail::NearestLevel<Scalar>& nearest) const {
-    switch (scale_method) {
-      case ScaleMethod::maximum:
-        break;
-      case ScaleMethod::percentile: {
-        const double t = static_cast<double>(detail::percentile_of<Scalar>(values.abs(), percentile));
-        return t > 0 ? t : 1;
-      }
-      case ScaleMethod::grid:
-        return static_cast<double>(detail::grid_scale(values, nearest, Scalar(1)).scale);
-      case ScaleMethod::least_squares:
-        return static_cast<double>(detail::least_squares_scale(values, nearest, Scalar(1)).scale);
-      case ScaleMethod::exact: {
-        const auto level = [&](Index k) { return static_cast<double>(levels[static_cast<std::size_t>(k)]); };
-        const double scale = detail::exact_scale(values, level, static_cast<Index>(levels.size())).scale;
-        return scale > 0 ? scale : 1;
-      }
-    }
-    return 1;
-  }
 };
 
 }  // namespace qaf

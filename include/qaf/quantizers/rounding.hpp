@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include <qaf/detail/column_chunks.hpp>
+#include <qaf/detail/packets.hpp>
 #include <qaf/error.hpp>
 #include <qaf/types.hpp>
 
@@ -20,31 +22,50 @@ struct Rounding {
   Ties ties = Ties::to_even;
   bool by_reciprocal = false;  ///< `real * (1 / scale)`, both rounded to the scalar type, in the place of a division
 
-  /// `values / scales`, entry by entry.
-  template <typename Values, typename Scales, typename Scalar>
-  void divide(const Eigen::ArrayBase<Values>& values, const Eigen::ArrayBase<Scales>& scales,
-              Eigen::Array<Scalar, Eigen::Dynamic, 1>& quotients) const {
-    if (by_reciprocal)
-      quotients = values * (Scalar(1) / scales);
-    else
-      quotients = values / scales;
-  }
-
-  /// Every entry to the nearest integer. `lowest`: the lowest code.
+  /// The nearest integer. `lowest`: the lowest code.
   template <typename Scalar>
-  void round(Eigen::Array<Scalar, Eigen::Dynamic, 1>& values, int lowest) const {
-    const Scalar low = static_cast<Scalar>(lowest);
+  Scalar round(Scalar value, int lowest) const {
+    const Scalar origin = static_cast<Scalar>(lowest);
     switch (ties) {
       case Ties::to_even:
-        values = values.rint();
         break;
       case Ties::away_from_zero:
-        values = values.round();
+        return std::round(value);
+      case Ties::up:
+        return std::round(value - origin) + origin;
+    }
+    return std::rint(value);
+  }
+
+  /// The same for a chunk of values, of the integers from `low` to `high`, which are at most 2^22.
+  template <typename Values, typename Scalar>
+  void round(const Values& values, int lowest, Scalar low, Scalar high, detail::Chunk<Scalar>& rounded) const {
+    const Scalar origin = static_cast<Scalar>(lowest);
+    constexpr Scalar addend = detail::rounding_addend<Scalar>;
+    // A name for the clamped values would be kept in memory by g++.
+    switch (ties) {
+      case Ties::to_even:
+        if constexpr (detail::rounds_by_addition)
+          rounded = (values.max(low).min(high) + addend) - addend;
+        else
+          rounded = values.max(low).min(high).rint();
+        break;
+      case Ties::away_from_zero:
+        rounded = values.max(low).min(high).round();
         break;
       case Ties::up:
-        values = (values - low).round() + low;
+        rounded = (values.max(low).min(high) - origin).round() + origin;
         break;
     }
+  }
+
+  /// Calls `use` with `values / scales`; with `by_reciprocal` `values * scales`, the scales being inverses.
+  template <typename Values, typename Scales, typename Use>
+  void divide(const Values& values, const Scales& scales, const Use& use) const {
+    if (by_reciprocal)
+      use(values * scales);
+    else
+      use(values / scales);
   }
 };
 

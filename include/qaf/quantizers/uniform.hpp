@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <limits>
 
-#include <qaf/detail/scale_search.hpp>
+#include <qaf/detail/column_chunks.hpp>
+#include <qaf/detail/fit_scales.hpp>
+#include <qaf/detail/nearest_level.hpp>
 #include <qaf/error.hpp>
 #include <qaf/quantizers/granularity.hpp>
 #include <qaf/quantizers/rounding.hpp>
@@ -34,12 +36,11 @@ enum class ScaleEnd {
 /// * Codes: `bits` bits in the full or the narrow range (`CodeRange`).
 /// * Rounding: to the nearest integer, exact ties to the even one or as `rounding` says.
 /// * Scale for a magnitude t: `t / E` with E as `end` says. Never below `smallest_scale`. The grid tries t = 0.2 .. 1.2
-///   times the largest magnitude in 200 steps, as the code of Cherniuk et al. 2023 does, and takes the first of equals.
-///   `ScaleMethod::exact` takes at most `2^(bits-1)` steps for each entry.
+///   times the largest magnitude in 200 steps, as the code of Cherniuk et al. 2023 does.
 /// * A group of zeros: scale 1, or `smallest_scale` if that was set, and codes 0.
 ///
 /// The functions in qaf/quantizers/conventions.hpp set the fields so that codes and scales are those of other systems.
-/// `Code_` is the signed integer type that holds a code. Cost: `fit` 2 passes, 200 with a grid, 34 for least squares;
+/// `Code_` is the signed integer type that holds a code. Cost: `fit` a pass, and one for each scale that is tried;
 /// `encode` and `decode` one pass.
 template <typename Code_>
 struct BasicUniformQuantizer {
@@ -87,16 +88,18 @@ struct BasicUniformQuantizer {
   /// no float can hold.
   template <typename Derived>
   Parameters fit(const Eigen::MatrixBase<Derived>& matrix) const {
+    using Scalar = typename Derived::Scalar;
     validate();
-    detail::check_finite("UniformQuantizer::fit", matrix);
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
-    Parameters parameters{Vector<float>(groups.count()), groups.per_column()};
-    detail::Group<typename Derived::Scalar> group;
-    for (Index k = 0; k < parameters.scales.size(); ++k) {
-      groups.gather(matrix, k, group);
-      parameters.scales[k] = fit_group(group);
-    }
-    return parameters;
+    const detail::NearestInteger<Scalar> nearest{static_cast<Scalar>(lowest()), static_cast<Scalar>(highest())};
+    const double farthest = 1 << (bits - 1);  // so that the lowest code does not overflow
+    return {detail::fit_scales<Scalar>("UniformQuantizer::fit", matrix.derived(), groups, nearest, scales_to_end(),
+                                       scale_method, percentile,
+                                       [&](double scale) {
+                                         return scale == 0 ? detail::scale_of_zeros(smallest_scale)
+                                                           : detail::as_scale(scale, smallest_scale, farthest);
+                                       }),
+            groups.per_column()};
   }
 
   /// The codes of a matrix. Errors: a field out of its range, NaN or infinity, another number of scales than
@@ -105,17 +108,20 @@ struct BasicUniformQuantizer {
   Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters& parameters) const {
     using Scalar = typename Derived::Scalar;
     validate();
-    detail::check_finite("UniformQuantizer::encode", matrix);
     const detail::Groups groups = groups_of(matrix.rows(), matrix.cols());
     detail::check_scales("UniformQuantizer::encode", groups, parameters);
-    detail::SpreadOverColumns<Scalar> spread(groups);
+    detail::SpreadOverColumns<Scalar> scales(groups);
+    const Eigen::Ref<const Matrix<Scalar>> values = matrix.derived();
     Matrix<Code> codes(matrix.rows(), matrix.cols());
     const Scalar low = static_cast<Scalar>(lowest()), high = static_cast<Scalar>(highest());
-    detail::Group<Scalar> column;
-    for (Index r = 0; r < matrix.cols(); ++r) {
-      rounding.divide(matrix.col(r).array(), spread.column(parameters.scales, r), column);
-      rounding.round(column, lowest());
-      codes.col(r) = column.max(low).min(high).template cast<Code>();
+    for (Index r = 0; r < codes.cols(); ++r) {
+      scales.set_column(parameters.scales, r, rounding.by_reciprocal);
+      detail::encode_column("UniformQuantizer::encode", values.col(r).data(), values.rows(), codes.col(r).data(),
+                            [&](const auto& chunk, Index begin, auto& rounded) {
+                              rounding.divide(chunk, scales.chunk(begin), [&](const auto& quotients) {
+                                rounding.round(quotients, lowest(), low, high, rounded);
+                              });
+                            });
     }
     return codes;
   }
@@ -126,10 +132,13 @@ struct BasicUniformQuantizer {
     validate();
     const detail::Groups groups = groups_of(codes.rows(), codes.cols());
     detail::check_scales("UniformQuantizer::decode", groups, parameters);
-    detail::SpreadOverColumns<float> spread(groups);
+    detail::SpreadOverColumns<float> scales(groups);
     Matrix<float> values(codes.rows(), codes.cols());
-    for (Index r = 0; r < codes.cols(); ++r)
-      values.col(r).array() = codes.col(r).template cast<float>().array() * spread.column(parameters.scales, r);
+    for (Index r = 0; r < codes.cols(); ++r) {
+      scales.set_column(parameters.scales, r);
+      detail::decode_column(codes.col(r).data(), codes.rows(), values.col(r).data(),
+                            [&](const auto& chunk, Index begin) { return chunk * scales.chunk(begin); });
+    }
     return values;
   }
 
@@ -158,45 +167,6 @@ struct BasicUniformQuantizer {
         return -lowest();
     }
     return (highest() - lowest()) / 2.0;
-  }
-
-  template <typename Scalar>
-  float fit_group(detail::Group<Scalar>& values) const {
-    const double farthest = 1 << (bits - 1);  // so that the lowest code does not overflow
-    const double largest = values.size() == 0 ? 0.0 : static_cast<double>(values.abs().maxCoeff());
-    if (largest == 0) return detail::scale_of_zeros(smallest_scale);
-    if (largest > static_cast<double>(std::numeric_limits<float>::max()))
-      detail::fail("UniformQuantizer::fit", "values must be within the range of float, got one of magnitude ", largest);
-    return detail::as_scale(largest * relative_scale(values, static_cast<Scalar>(largest)),
-                            static_cast<double>(smallest_scale), farthest);
-  }
-
-  // The scale over the largest magnitude; uses up the values.
-  template <typename Scalar>
-  double relative_scale(detail::Group<Scalar>& values, Scalar largest) const {
-    const double unit = 1 / scales_to_end();
-    if (scale_method == ScaleMethod::maximum) return unit;
-    values /= largest;
-    const detail::NearestInteger<Scalar> nearest{static_cast<Scalar>(lowest()), static_cast<Scalar>(highest())};
-    switch (scale_method) {
-      case ScaleMethod::maximum:
-        break;
-      case ScaleMethod::percentile: {
-        const double t = static_cast<double>(detail::percentile_of<Scalar>(values.abs(), percentile));
-        return t > 0 ? t * unit : unit;
-      }
-      case ScaleMethod::grid:
-        return static_cast<double>(detail::grid_scale(values, nearest, static_cast<Scalar>(unit)).scale);
-      case ScaleMethod::least_squares:
-        return static_cast<double>(detail::least_squares_scale(values, nearest, static_cast<Scalar>(unit)).scale);
-      case ScaleMethod::exact: {
-        const double scale = detail::exact_scale(
-                                 values, [&](Index k) { return static_cast<double>(k + lowest()); }, Index{1} << bits)
-                                 .scale;
-        return scale > 0 ? scale : unit;
-      }
-    }
-    return unit;
   }
 };
 

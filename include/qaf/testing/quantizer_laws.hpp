@@ -27,7 +27,8 @@ namespace qaf::testing {
 /// * "NaN and infinity refused": `fit` and `encode` throw `std::invalid_argument` for them (`refuses_not_finite`); not
 ///   checked in programs compiled without exceptions.
 /// * "permuted rows", "permuted columns": permuted values are decoded as the permuted decoded ones (`permute_rows`,
-///   `permute_columns`), but for the rounding of sums. Broken where that holds for none of three matrices.
+///   `permute_columns`), but for the rounding of sums. Broken where that holds for none of three matrices. These have 7
+///   rows: a `fit` may take a sample of a long column, which depends on the order.
 /// * "parameters survive a copy": copies of quantizer and parameters do not depend on the originals.
 /// * "columns": `column_parameters` encode and decode a column as the whole does; `set_column_parameters` sets that
 ///   column's and no others, or returns false and changes nothing.
