@@ -195,14 +195,15 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
     const bool overshot = extrapolated && !(objective.penalized <= reached.penalized + rounding);
     if (!overshot && !std::isfinite(objective.penalized)) {
       result.status = Status::not_finite;
+      problem.take_back();
       break;
     }
     const double change = std::abs(std::sqrt(reached.penalized) - std::sqrt(objective.penalized));
     if (overshot) {
       momentum = 0;  // the step is thrown away; the next sweep starts from where this one did
     } else {
-      previous = std::exchange(model.factors, problem.factors());
       if (options.extrapolate) {
+        previous = std::exchange(model.factors, problem.factors());
         balance(model);  // steps of factors of other norms mean nothing
       } else {
         const std::vector<Vector<Scalar>> scales = balancing_scales(problem);
@@ -223,6 +224,7 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
       break;
     }
   }
+  if (!options.extrapolate) model.factors = problem.factors();
   model.weights *= static_cast<Scalar>(norm);
   normalize(model);
   result.relative_error = direct_relative_error(tensor, model, norm);

@@ -454,6 +454,17 @@ TEMPLATE_TEST_CASE("A start with a zero component is repaired or kept, never NaN
   CHECK(result.relative_error <= support::direct_error(tensor, start) + Tolerance<TestType>::rise);
 }
 
+TEST_CASE("A start from which the first sweep overflows is given back", "[cp_als]") {
+  const auto tensor = support::random_tensor<float>({5, 4, 3}, StorageOrder::column_major);
+  CpModel<float> start = support::random_model<float>({5, 4, 3}, 2);
+  for (auto& factor : start.factors) factor *= 1e12F;  // products of Gram matrices are beyond float
+  const auto result = qaf::cp_als(tensor, start);
+  CHECK(result.status == Status::not_finite);
+  qaf::normalize(start);
+  CHECK(result.model.weights.isApprox(start.weights, 1e-5F));
+  for (std::size_t n = 0; n < 3; ++n) CHECK(result.model.factors[n].isApprox(start.factors[n], 1e-5F));
+}
+
 TEMPLATE_TEST_CASE("A tensor of zeros has the zero model, with error 0", "[cp_als]", float, double) {
   const DenseTensor<TestType> zeros({4, 3, 2});
   CpAlsOptions options;

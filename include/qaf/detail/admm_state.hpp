@@ -83,13 +83,14 @@ class AdmmState {
       value = std::max(static_cast<Scalar>(rho_) * value, std::numeric_limits<Scalar>::min());
     Matrix<Scalar> value = problem_.factor(mode);
     for (Index step = 0; step < inner_iterations_; ++step) {
-      const Matrix<Scalar> anchor = value + dual;
+      Matrix<Scalar> anchor = value + dual;
       const Matrix<Scalar> moved = anchor + momentum_ * (anchor - anchors_[n]);
-      anchors_[n] = anchor;
+      anchors_[n] = std::move(anchor);
       const Matrix<Scalar> target = problem_.penalized_minimizer(mode, penalty, moved);
       if (!target.allFinite()) return std::numeric_limits<double>::quiet_NaN();
       const Matrix<Scalar> before = std::exchange(value, project(n, target - dual));
       dual += value - target;
+      if (step + 1 == inner_iterations_) break;
       const double size = static_cast<double>(value.squaredNorm());
       const double primal = static_cast<double>((value - target).squaredNorm());
       const double change = static_cast<double>((value - before).squaredNorm());

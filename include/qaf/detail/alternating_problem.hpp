@@ -73,8 +73,14 @@ class AlternatingProblem {
     Mode& m = modes_[static_cast<std::size_t>(mode)];
     m.matrix = std::move(factor);
     m.has_matrix = true;
+    std::swap(m.panels, m.before);
     m.panels.assign(m.matrix, partials_.layout());
     factor_changed(mode);
+  }
+
+  /// Takes back the last change of every factor.
+  void take_back() {
+    for (Index mode = 0; mode < order(); ++mode) take_before(mode);
   }
 
   /// Multiplies the columns of a factor.
@@ -125,11 +131,9 @@ class AlternatingProblem {
     Mode& m = modes_[static_cast<std::size_t>(mode)];
     cholesky_.factorize(g_, d + e, threads_);
     if (cholesky_.is_well_conditioned()) {
-      add_scaled(m.panels.view(), d);
-      cholesky_.solve_on_the_right(threads_, room_.view());
-      std::swap(m.panels, room_);
-      m.has_matrix = false;
-      return factor_changed(mode);
+      find_right_side(m.panels.view(), d, m.before);
+      cholesky_.solve_on_the_right(threads_, m.before.view());
+      return take_before(mode);
     }
     // Near to singular, the solve is applied to the residual, so that its own errors shrink with the steps.
     const Matrix<Scalar>& a = factor(mode);
@@ -148,7 +152,7 @@ class AlternatingProblem {
     if (metric(mode).is_plain()) {
       cholesky_.factorize(g_, d, threads_);
       moved_.assign(w, partials_.layout());
-      add_scaled(moved_.view(), d);
+      find_right_side(moved_.view(), d, room_);
       cholesky_.solve_on_the_right(threads_, room_.view());
       return room_.view().to_matrix(Scalar(1));
     }
@@ -190,12 +194,20 @@ class AlternatingProblem {
  private:
   struct Mode {
     PanelMatrix<Scalar> panels;     // the factor
+    PanelMatrix<Scalar> before;     // what it was before it changed last
     mutable Matrix<Scalar> matrix;  // the same, where somebody asked
     mutable bool has_matrix = false;
     Matrix<Scalar> seen;  // M A, where any mode is weighted
     PanelMatrix<Scalar> seen_panels;
     SymmetricPanels<Scalar> gram;
   };
+
+  void take_before(Index mode) {
+    Mode& m = modes_[static_cast<std::size_t>(mode)];
+    std::swap(m.panels, m.before);
+    m.has_matrix = false;
+    factor_changed(mode);
+  }
 
   void factor_changed(Index mode) {
     const std::size_t n = static_cast<std::size_t>(mode);
@@ -223,17 +235,21 @@ class AlternatingProblem {
     if (product != &g_) g_.assign(*product);
   }
 
-  // F + A diag(d) into room_.
-  void add_scaled(const PanelView<Scalar>& a, const Vector<Scalar>& d) {
-    room_.resize(f_.rows(), f_.layout());
-    const PanelView<Scalar> sums = room_.view();
+  // F + A diag(d).
+  void find_right_side(const PanelView<Scalar>& a, const Vector<Scalar>& d, PanelMatrix<Scalar>& result) const {
+    result.resize(f_.rows(), f_.layout());
+    const PanelView<Scalar> sums = result.view();
+    const Scalar scale = static_cast<Scalar>(1 / norm_);
     Vector<Scalar> padded = Vector<Scalar>::Zero(f_.layout().padded_rank());
     padded.head(d.size()) = d;
     for (Index k = 0; k < sums.layout().panels(); ++k) {
-      const Index width = sums.layout().width(k);
-      Eigen::Map<Vector<Scalar>>(sums.panel(k), f_.rows() * width) =
-          static_cast<Scalar>(1 / norm_) * Eigen::Map<const Vector<Scalar>>(f_.panel(k), f_.rows() * width);
-      multiply_by_row(a.panel(k), padded.data() + sums.layout().begin(k), width, f_.rows(), true, sums.panel(k));
+      const Index width = sums.layout().width(k), begin = sums.layout().begin(k);
+      for (Index i = 0; i < f_.rows(); ++i) {
+        const auto row = [&](const PanelView<Scalar>& matrix) {
+          return Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(matrix.panel(k) + i * width, width);
+        };
+        row(sums) = scale * row(f_) + padded.segment(begin, width).array() * row(a);
+      }
     }
   }
 

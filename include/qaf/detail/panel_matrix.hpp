@@ -93,7 +93,7 @@ class PanelView {
   PanelLayout<Scalar> layout_;
 };
 
-/// One that owns its entries.
+/// One that owns its entries. Memory grows, and stays.
 template <typename Scalar>
 class PanelMatrix {
  public:
@@ -101,7 +101,8 @@ class PanelMatrix {
   void resize(Index rows, const PanelLayout<Scalar>& layout) {
     rows_ = rows;
     layout_ = layout;
-    entries_.resize(rows * layout.padded_rank());
+    const Index size = rows * layout.padded_rank();
+    if (entries_.size() < size) entries_.resize(size);
   }
 
   void assign(const Matrix<Scalar>& matrix, const PanelLayout<Scalar>& layout) {
