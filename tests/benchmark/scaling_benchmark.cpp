@@ -60,7 +60,7 @@ std::vector<Scaling> scalings(double entries) {
 
 void measure(const Scaling& scaling, int turns, OutputFile& svg) {
   Plot plot{scaling.title, scaling.x_label, "milliseconds", {}, true};
-  plot.series = {{"two products, as PLANC", {}, 0, false, false},
+  plot.series = {{"two products", {}, 0, false, false},
                  {"cp_admm", {}, 3, false, false},
                  {"cp_als", {}, 6, false, true},
                  {"the limit", {}, 8, true, false}};
