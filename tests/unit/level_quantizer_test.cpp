@@ -60,12 +60,15 @@ TEST_CASE("Quantizers of fixed levels keep the laws", "[level_quantizer]") {
     q.table.bits = bits;
     check_laws(q);
   }
-  for (const int bits : {2, 3, 4, 5, 8}) {
+  for (const int bits : {2, 3, 4, 5}) {
     CAPTURE(bits);
     qaf::AdditivePowerOfTwoQuantizer q;
     q.table.bits = bits;
     check_laws(q);
   }
+  qaf::AdditivePowerOfTwoQuantizer largest;  // every scale method would take minutes under sanitizers
+  largest.table.bits = 8;
+  CHECK(support::broken_laws(largest) == "");
 }
 
 TEST_CASE("The binary quantizer keeps the laws", "[level_quantizer]") { check_laws(qaf::BinaryQuantizer()); }
