@@ -75,7 +75,8 @@ struct CpAlsResult {
   CpModel<Scalar> model;      ///< normalized, the best seen
   double relative_error = 0;  ///< of this model, computed from the entries (`relative_error`)
   double expected_error =
-      0;  ///< what `relative_error` is expected to be with the noise in the factors, by the fast formula
+      0;  ///< what `relative_error` is expected to be with the noise in the factors, by the fast formula; with the
+          ///< noise of the last sweep where it ended before `first_noise` had fallen to `noise`
   Status status = Status::max_iterations;
   Index iterations = 0;         ///< sweeps done
   std::vector<double> history;  ///< relative error after every sweep, by the fast formula
@@ -176,6 +177,7 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
   problem.set_factors(model.factors);
   std::vector<Matrix<Scalar>> previous = model.factors;
   AlsObjective reached{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  double lowest = reached.error;
   Index momentum = 0;                                                         // sweeps since the last restart
   constexpr double rounding = 16.0 * std::numeric_limits<Scalar>::epsilon();  // of the penalized error
   while (result.iterations < options.max_iterations) {
@@ -214,8 +216,9 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
     }
     ++result.iterations;
     result.history.push_back(reached.error);
+    lowest = std::min(lowest, reached.error);
     if (options.on_iteration &&
-        !options.on_iteration({result.iterations, options.max_iterations, reached.error, reached.error})) {
+        !options.on_iteration({result.iterations, options.max_iterations, reached.error, lowest})) {
       result.status = Status::stopped_by_callback;
       break;
     }
@@ -248,7 +251,7 @@ CpAlsResult<Scalar> zero_result(const std::vector<Index>& dimensions, Index rank
 /// Fits a CP model of the given rank to a tensor by alternating least squares (Carroll and Chang
 /// 1970, Harshman 1970): with all factors but one fixed, the best one is `A_n = F G^-1`,
 /// mode after mode; on request with extrapolation and restart (Mitchell, Ye and De Sterck 2020). The error never
-/// rises (with noise: the expected one). It starts from
+/// rises (with noise: the expected one, once the noise has fallen to what it is to be). It starts from
 /// `initialize_random`; from anything else, such as `initialize_gram_eigenvectors`, by the overload below.
 ///
 /// `tensor`: a `weighted` tensor or anything `tensor_view` takes, of float or double; not changed. A tensor of zeros

@@ -128,6 +128,18 @@ TEMPLATE_TEST_CASE("A contraction whose terms are a power of two apart", "[contr
   }
 }
 
+TEMPLATE_TEST_CASE("The same in two parts, between which threads do not stop at whole tiles", "[contraction]", float,
+                   double) {
+  const Sizes sizes{16384, 70, 2};
+  const PanelLayout<TestType> layout(2 * qaf::detail::packet_size<TestType>);  // tiles of 6 rows, on some machines
+  const Example<TestType> example(sizes, false, layout.rank());
+  for (const int threads : {1, 2, 3, 4}) {
+    CAPTURE(threads);
+    CHECK(support::matrix_distance(contracted(example, sizes, false, layout, threads), example.sums) <
+          support::Tolerance<TestType>::product);
+  }
+}
+
 TEMPLATE_TEST_CASE("Panels hold a matrix and zeros", "[contraction]", float, double) {
   for (const Index rank : {1, 7, 8, 16, 17, 63, 64, 65, 134, 300}) {
     for (const Index rows : {1, 2, 31, 32, 33, 100}) {

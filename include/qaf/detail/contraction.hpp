@@ -58,10 +58,13 @@ class PartOfContraction {
     for (Index c = first; c < last;) {
       Index n = 0;
       if (collides_) n = pack_tiles(c, last, tiles, packed);
-      for (Index k = 0; k < n; ++k) c += tiles[k].cells;
-      for (; n < tiles_of_block && c < last; ++n) {
-        tiles[n] = make_tile(c, last, n, packed);
-        c += tiles[n].cells;
+      if (n > 0) {
+        c += n * tile();  // no others beside them, for which there is no room
+      } else {
+        for (; n < tiles_of_block && c < last; ++n) {
+          tiles[n] = make_tile(c, last, n, packed);
+          c += tiles[n].cells;
+        }
       }
       for (Index k = 0; k < result_.layout().panels(); ++k)
         for (Index t = 0; t < n; ++t) multiply(tiles[t], k);
