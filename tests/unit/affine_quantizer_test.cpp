@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <qaf/cp_admm.hpp>
@@ -150,6 +152,21 @@ TEST_CASE("Affine codes reach both ends of float's range", "[affine_quantizer]")
     CAPTURE(static_cast<int>(method));
     CHECK(decoded(0, 0) == Approx(-3e38).epsilon(0.01));
     CHECK(decoded(1, 0) == Approx(3e38).epsilon(0.01));
+  }
+}
+
+TEST_CASE("No affine code is past float's range", "[affine_quantizer]") {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Matrix<float> matrix = qaf::detail::NormalGenerator(seed).matrix<float>(5 + static_cast<Index>(seed) % 40, 1);
+    matrix = matrix / matrix.cwiseAbs().maxCoeff() * ((1 - 1e-6F) * std::numeric_limits<float>::max());
+    for (const int bits : {1, 2, 3, 4}) {
+      AffineQuantizer q;
+      q.bits = bits;
+      const AffineParameters parameters = q.fit(matrix);
+      const int farthest = std::max(parameters.zero_points[0] - q.lowest(), q.highest() - parameters.zero_points[0]);
+      CAPTURE(seed, bits, farthest);
+      CHECK(std::isfinite(static_cast<float>(farthest) * parameters.scales[0]));
+    }
   }
 }
 

@@ -110,6 +110,17 @@ TEST_CASE("Compact scales cost little error and fewer bits", "[compact_scales]")
   }
 }
 
+TEST_CASE("A scale does not depend on how large other rows are", "[compact_scales]") {
+  Matrix<float> matrix = rows_of_many_sizes();
+  CompactScales<qaf::UniformQuantizer> q;
+  q.format = ScaleFormat::power_of_two;
+  q.base.granularity = Granularity::row;
+  q.base.bits = 3;
+  const auto alone = q.fit(matrix.bottomRows(matrix.rows() - 1)).scales;
+  matrix.row(0) *= 1e25F / matrix.row(0).cwiseAbs().maxCoeff();
+  CHECK(q.fit(matrix).scales.tail(alone.size()) == alone);
+}
+
 TEST_CASE("Scales beyond a format become its ends", "[compact_scales]") {
   Matrix<float> matrix(2, 3);
   matrix << 1e30F, 1e-30F, 1, 1e30F, 1e-30F, 1;

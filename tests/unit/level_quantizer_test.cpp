@@ -73,6 +73,19 @@ TEST_CASE("Quantizers of fixed levels keep the laws", "[level_quantizer]") {
 
 TEST_CASE("The binary quantizer keeps the laws", "[level_quantizer]") { check_laws(qaf::BinaryQuantizer()); }
 
+TEST_CASE("Levels and tables reach both ends of float's range", "[level_quantizer]") {
+  const Matrix<float> matrix = random_matrix(700, 1).array().sin().matrix() * 3.3e38F;
+  const auto relative_error = [&](const Matrix<float>& decoded) {
+    return (decoded - matrix).cast<double>().norm() / matrix.cast<double>().norm();
+  };
+  const qaf::NormalFloat4Quantizer levels;
+  const auto parameters = levels.fit(matrix);
+  CHECK(relative_error(levels.decode(levels.encode(matrix, parameters), parameters)) < 0.1);
+  const qaf::CodebookQuantizer codebook;
+  const auto table = codebook.fit(matrix);
+  CHECK(relative_error(codebook.decode(codebook.encode(matrix, table), table)) < 0.1);
+}
+
 TEST_CASE("The scale of binary weights is their mean magnitude", "[level_quantizer]") {
   const Matrix<float> matrix = random_matrix(50, 4);
   for (const ScaleMethod method : {ScaleMethod::least_squares, ScaleMethod::exact}) {

@@ -242,6 +242,17 @@ TEST_CASE("A sample stands for all entries, and has those that are far off", "[s
   }
 }
 
+TEST_CASE("Long groups of two values alone keep them", "[scale_search]") {
+  for (const Index size : {2048, 2049, 4096, 100000}) {
+    for (const int bits : {2, 4, 8}) {
+      CAPTURE(size, bits);
+      const Values<float> values = (normal_values<float>(size, 5) < 0).select(Values<float>::Constant(size, -1), 1.0F);
+      const auto levels = integers<float>(-(1 << (bits - 1)), (1 << (bits - 1)) - 1);
+      CHECK(search(values, levels, ScaleMethod::least_squares).error < 1e-5 * static_cast<double>(size));
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("The nearest levels are found in registers too", "[scale_search]", float, double) {
   namespace internal = Eigen::internal;
   using P = qaf::detail::Packet<TestType>;

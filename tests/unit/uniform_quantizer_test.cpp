@@ -570,3 +570,12 @@ TEMPLATE_TEST_CASE("Quantizing a model keeps its tensor as far as the bits go", 
   const auto q = quantizer<UniformQuantizer>(9, Granularity::component, CodeRange::full, ScaleMethod::maximum);
   CHECK(support::error_text([&] { qaf::quantize(model, q); }).find("bits must be") != std::string::npos);
 }
+
+TEST_CASE("A block larger than any column is the column", "[uniform_quantizer]") {
+  const Matrix<float> matrix = qaf::detail::NormalGenerator(1).matrix<float>(70, 3);
+  qaf::UniformQuantizer by_block, by_component;
+  by_block.granularity = qaf::Granularity::block;
+  by_block.block_size = std::numeric_limits<Index>::max();
+  CHECK(by_block.fit(matrix).scales == by_component.fit(matrix).scales);
+  CHECK(by_block.encode(matrix, by_block.fit(matrix)) == by_component.encode(matrix, by_component.fit(matrix)));
+}

@@ -47,7 +47,8 @@ GroupSample<Scalar> sample_group(const GroupValues<Scalar>& group) {
       again = padd(again, pand(is_extreme, pset1<P>(Scalar(1))));
     }
   }
-  sample.weight = static_cast<Scalar>((columns - 2) * sets) / (static_cast<Scalar>(chosen * sets) - predux(again));
+  const Scalar different = static_cast<Scalar>(chosen * sets) - predux(again);  // none where there are two values only
+  sample.weight = different > 0 ? static_cast<Scalar>((columns - 2) * sets) / different : Scalar(0);
   return sample;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <optional>
 #include <type_traits>
 
@@ -43,7 +44,8 @@ class ScaleSearch {
 
   ScaleCandidate good_scale(const Nearest& nearest, double unit) const {
     if constexpr (has_table) {
-      if (group_.size > few_for_table) return binned_group_scale(group_, nearest, unit);
+      const bool has_bins = std::isfinite(group_.highest - group_.lowest);
+      if (group_.size > few_for_table && has_bins) return binned_group_scale(group_, nearest, unit);
     } else {
       if (sample_) return long_group_scale(group_, *sample_, nearest, unit);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -38,8 +39,8 @@ class SortedValues {
     constexpr Index few = 64, per_bucket = 4, most_buckets = 1 << 16;
     const Scalar range = group.highest - group.lowest;
     values_.assign(group.data, group.data + group.size);
-    // Of the smallest ranges the inverse overflows.
-    if (group.size < few || !(range > Scalar(1e-30))) {
+    // The largest ranges overflow, and the inverses of the smallest.
+    if (group.size < few || !(range > Scalar(1e-30)) || !std::isfinite(range)) {
       std::sort(values_.begin(), values_.end());
       return;
     }

@@ -228,8 +228,10 @@ struct BasicAffineQuantizer {
     fit.zero_point = symmetric_range ? middle() : zero_point_of(static_cast<float>(from), scale);
     fit.scale = to_scale(scale, fit.zero_point);
     const double unit = static_cast<double>(fit.scale);
-    if (detail::is_searched(scale_method, unit))
-      fit.scale = to_scale(unit * search(group, unit, fit.zero_point), fit.zero_point);
+    if (detail::is_searched(scale_method, unit)) {
+      const double found = unit * search(group, unit, fit.zero_point);  // moves the zero point too
+      fit.scale = to_scale(found, fit.zero_point);
+    }
     return fit;
   }
 

@@ -169,19 +169,19 @@ struct CompactScales {
                                 const detail::Groups& groups) const {
     const Matrix<float> decoded = base.decode(base.encode(values, parameters), parameters);
     Vector<double> errors = Vector<double>::Zero(groups.count());
-    const Scalar largest = values.size() == 0 ? Scalar(0) : values.cwiseAbs().maxCoeff();
+    const double largest = values.size() == 0 ? 0 : static_cast<double>(values.cwiseAbs().maxCoeff());
     if (largest == 0) return errors;
-    Eigen::Array<Scalar, Eigen::Dynamic, 1> squares;
+    Eigen::Array<double, Eigen::Dynamic, 1> squares;
     for (Index r = 0; r < values.cols(); ++r) {
-      squares = ((decoded.col(r).template cast<Scalar>() - values.col(r)).array() / largest).square();
+      squares =
+          ((decoded.col(r).template cast<double>() - values.col(r).template cast<double>()).array() / largest).square();
       if (groups.granularity == Granularity::row) {
-        errors.array() += squares.template cast<double>();
+        errors.array() += squares;
         continue;
       }
       const Index size = groups.granularity == Granularity::block ? groups.block_size : groups.rows;
       for (Index begin = 0; begin < groups.rows; begin += size)
-        errors[groups.of(begin, r)] +=
-            static_cast<double>(squares.segment(begin, std::min(size, groups.rows - begin)).sum());
+        errors[groups.of(begin, r)] += squares.segment(begin, std::min(size, groups.rows - begin)).sum();
     }
     return errors;
   }

@@ -38,7 +38,7 @@ struct Groups {
   Index block_size;  // used for blocks only, at least 1
   Index rows, cols;
 
-  Index blocks_of_column() const { return (rows + block_size - 1) / block_size; }
+  Index blocks_of_column() const { return rows / block_size + (rows % block_size > 0 ? 1 : 0); }
 
   /// How many groups a column has to itself, 1 where it has not.
   Index per_column() const { return granularity == Granularity::block ? blocks_of_column() : 1; }
