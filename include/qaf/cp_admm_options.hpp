@@ -22,7 +22,7 @@ enum class PenaltyShape {
 enum class Effort {
   quick,    ///< a quarter of the sweeps of `normal`
   normal,   ///< the defaults
-  thorough  ///< some fifteen times the work of `normal`, most of it in a longer method of multipliers
+  thorough  ///< some ten times the work of `normal`, most of it in a longer method of multipliers
 };
 
 /// Settings of `cp_admm`.
