@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <qaf/detail/random.hpp>
@@ -248,6 +249,28 @@ TEST_CASE("Tables that are none are refused", "[level_quantizer]") {
   CHECK(text({0, 1, 0.5F}) == "qaf::LevelQuantizer: levels must ascend, got 1 before 0.5");
   CHECK(text({0, 2}) ==
         "qaf::LevelQuantizer: levels must reach from at most 0 to at least 0, the farthest to magnitude 1; got 0 to 2");
+}
+
+TEMPLATE_TEST_CASE("Exact scales of tables without a level 0 leave least too", "[level_quantizer]", float, double) {
+  const std::vector<std::vector<float>> tables = {{-1, 0.5F}, {-0.1F, 1}, {-1, -0.2F, 0.9F}};
+  for (const std::vector<float>& table : tables) {
+    qaf::LevelQuantizer<AnyTable> q{{table}};
+    for (const Index size : {1, 2, 9, 700}) {
+      const Matrix<TestType> matrix = qaf::detail::NormalGenerator(3).matrix<TestType>(size, 4);
+      double least = std::numeric_limits<double>::infinity();
+      for (const ScaleMethod method :
+           {ScaleMethod::exact, ScaleMethod::maximum, ScaleMethod::grid, ScaleMethod::least_squares}) {
+        q.scale_method = method;
+        const auto parameters = q.fit(matrix);
+        const double error = (q.decode(q.encode(matrix, parameters), parameters).template cast<double>() -
+                              matrix.template cast<double>())
+                                 .squaredNorm();
+        CAPTURE(table.size(), table.back(), size, static_cast<int>(method));
+        if (method == ScaleMethod::exact) least = error;
+        CHECK(least <= error + 1e-5 * static_cast<double>(matrix.squaredNorm()));
+      }
+    }
+  }
 }
 
 TEST_CASE("Fields are checked before codes are decoded", "[level_quantizer]") {

@@ -89,9 +89,7 @@ ScaleCandidate binned_group_scale(const GroupValues<Scalar>& group, const Neares
   const double first = best.scale / ratio, step = (best.scale * ratio - first) / (some - 1);
   for (int k = 0; k < some; ++k) try_bins(first + step * k);
 
-  const ScaleSums<double> sums = sums_of_one(group, nearest, static_cast<Scalar>(1 / (unit * best.scale)));
-  const double gain = sums.gain();
-  return {best.scale * (1 + gain), (sums.rest - sums.match * gain) * best.scale * best.scale};
+  return improved(best.scale, sums_of_one(group, nearest, static_cast<Scalar>(1 / (unit * best.scale))));
 }
 
 }  // namespace qaf::detail

@@ -14,15 +14,9 @@
 
 namespace qaf::detail {
 
-/// The sums for a scale (see `ScaleSums`).
 struct TriedScale {
-  double scale, rest, match, squares;
-
-  /// The best scale for the levels that this one gives.
-  ScaleCandidate improved() const {
-    const double gain = squares > 0 ? match / squares : 0;
-    return {scale * (1 + gain), (rest - match * gain) * scale * scale};
-  }
+  double scale;
+  ScaleSums<double> sums;
 };
 
 /// No scale from `smaller` to `larger` leaves less error than this, even when improved. As the scale falls from
@@ -30,10 +24,11 @@ struct TriedScale {
 /// grows by at most half of what the squares grow by, so the error is at least `rest - (match - q / 2)^2 / (squares +
 /// q)` with a q between 0 and all that the squares grow by. That is least at an end.
 inline double least_error_between(const TriedScale& larger, const TriedScale& smaller) {
-  const double growth = smaller.squares - larger.squares, match = larger.match - growth / 2;
-  const double at_larger = larger.squares > 0 ? larger.match * larger.match / larger.squares : 0;
-  const double at_smaller = smaller.squares > 0 ? match * match / smaller.squares : 0;
-  return (larger.rest - std::max(at_larger, at_smaller)) * larger.scale * larger.scale;
+  const ScaleSums<double>& sums = larger.sums;
+  const double growth = smaller.sums.squares - sums.squares, match = sums.match - growth / 2;
+  const double at_larger = sums.squares > 0 ? sums.match * sums.match / sums.squares : 0;
+  const double at_smaller = smaller.sums.squares > 0 ? match * match / smaller.sums.squares : 0;
+  return (sums.rest - std::max(at_larger, at_smaller)) * larger.scale * larger.scale;
 }
 
 /// A scale below which clipping alone leaves more error than `other`.
@@ -85,8 +80,8 @@ ScaleCandidate exact_scale(const GroupValues<Scalar>& group, const Nearest& near
         const auto own = [&](const Lanes<Scalar>& sum) {
           return static_cast<double>(sum[static_cast<Index>(k - begin)]);
         };
-        tried.push_back({scales[k], own(sums.rest), own(sums.match), own(sums.squares)});
-        keep_better(tried.back().improved(), best);
+        tried.push_back({scales[k], {own(sums.rest), own(sums.match), own(sums.squares)}});
+        keep_better(improved(tried.back().scale, tried.back().sums), best);
       }
     }
     return tried;

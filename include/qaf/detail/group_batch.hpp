@@ -40,7 +40,7 @@ class GroupBatch {
   template <typename Nearest>
   std::array<Scalar, packet_size<Scalar>> scales(const Nearest& nearest) const {
     using namespace Eigen::internal;
-    constexpr Scalar most = Scalar(1.4);
+    const Scalar most = static_cast<Scalar>(most_scale(nearest));
     const P least = ploadu<P>(least_.data());
     constexpr Scalar others = Scalar(1) / (tried - 1);
     const P step = pmul(psub(pset1<P>(most), least), pset1<P>(others));
@@ -79,7 +79,8 @@ class GroupBatch {
 
   static void keep_better(const P& scale, const P& rest, const P& match, const P& squares, P& best, P& least_error) {
     using namespace Eigen::internal;
-    const P gain = pdiv(match, padd(squares, pset1<P>(Scalar(std::numeric_limits<float>::min()))));
+    P gain = pdiv(match, padd(squares, pset1<P>(Scalar(std::numeric_limits<float>::min()))));
+    gain = pand(gain, pcmp_lt(pset1<P>(Scalar(-1)), gain));  // as `ScaleSums::gain`
     const P error = pmul(psub(rest, pmul(match, gain)), pmul(scale, scale));
     const P is_better = pcmp_lt(error, least_error);
     best = pselect(is_better, pmadd(scale, gain, scale), best);

@@ -59,8 +59,8 @@ ScaleCandidate long_group_scale(const GroupValues<Scalar>& group, const GroupSam
   };
   ScaleCandidate best;
   const auto try_at = [&](double t, const ScaleSums<double>& sums) {
-    const double scale = scale_at(t), gain = sums.gain();
-    keep_better({scale * (1 + gain), (sums.rest - sums.match * gain) * scale * scale}, best);
+    const double scale = scale_at(t);
+    keep_better(improved(scale, sums), best);
     return Tried{t, sums.rest * scale * scale};
   };
   const auto try_all_at = [&](double t) { return try_at(t, sums_of_one(group, nearest, inverse_at(t))); };

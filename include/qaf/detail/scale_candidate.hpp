@@ -25,6 +25,12 @@ inline void keep_better(const ScaleCandidate& other, ScaleCandidate& best) {
   if (other.error < best.error) best = other;
 }
 
+/// The best scale for the levels that a scale gives.
+inline ScaleCandidate improved(double scale, const ScaleSums<double>& sums) {
+  const double gain = sums.gain();
+  return {scale * (1 + gain), (sums.rest - sums.match * gain) * scale * scale};
+}
+
 /// Of some scales and their errors the one with the least; of equals the largest.
 template <typename Scalar>
 ScaleCandidate best_of_lanes(const Lanes<Scalar>& scales, const Lanes<Scalar>& errors) {
@@ -52,6 +58,13 @@ double least_scale(const GroupValues<Scalar>& group, const Nearest& nearest, dou
   if (highest > 0) least = std::max(least, (high - error) / highest);
   if (lowest < 0) least = std::max(least, (low + error) / lowest);
   return least;
+}
+
+/// The largest scale worth trying in short groups, in units: at few bits the best choice for a few entries may be to
+/// give up the outer levels. With more levels finer steps gain more.
+template <typename Nearest>
+double most_scale(const Nearest& nearest) {
+  return nearest.count() <= 16 ? 1.8 : 1.4;
 }
 
 }  // namespace qaf::detail

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <type_traits>
 
 #include <qaf/detail/group_values.hpp>
 #include <qaf/detail/packets.hpp>
@@ -16,8 +17,15 @@ template <typename Sum>
 struct ScaleSums {
   Sum rest, match, squares;
 
-  /// The best scale for these levels over the scale that gave them, less 1.
-  Sum gain() const { return match / (squares + std::numeric_limits<float>::min()); }
+  /// The best scale for these levels over the scale that gave them, less 1. 0 where none is positive, as may be with a
+  /// table without a level 0.
+  Sum gain() const {
+    const Sum best = match / (squares + std::numeric_limits<float>::min());
+    if constexpr (std::is_arithmetic_v<Sum>)
+      return best > -1 ? best : 0;
+    else
+      return (best > -1).select(best, Sum::Zero());
+  }
 };
 
 /// So many scales are tried at once, and a number for each of them.

@@ -24,7 +24,8 @@ ScaleCandidate best_improved(const GroupValues<Scalar>& group, const Nearest& ne
 /// The best of 16 scales, and of 16 about the best of those.
 template <typename Scalar, typename Nearest>
 ScaleCandidate short_group_scale(const GroupValues<Scalar>& group, const Nearest& nearest, double unit) {
-  const double least = least_scale(group, nearest, unit), most = 1.4, step = (most - least) / (lanes - 1);
+  const double least = least_scale(group, nearest, unit);
+  const double step = (most_scale(nearest) - least) / (lanes - 1);
   ScaleCandidate best = best_improved(group, nearest, unit, least, step);
   const double reach = 1.5 * step, first = std::max(best.scale - reach, least / 2);
   keep_better(best_improved(group, nearest, unit, first, 2 * reach / (lanes - 1)), best);
