@@ -213,7 +213,7 @@ double unchecked_coordinate_descent(AlternatingProblem<Scalar>& problem, Quantiz
       const double squared = descend_columns<Scalar>(problem.metric(mode), f, g, problem.threads(),
                                                      problem.factor(mode), model.factors[n], model.weights);
       problem.set_factor(mode, decode<Scalar>(model.factors[n]));
-      error = std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0);
+      error = root_of_cancelled_sum(squared);
     }
     if (before - error <= options.tolerance) break;
   }
@@ -235,7 +235,8 @@ double coordinate_descent(const Tensor& tensor, QuantizedCpModel<Scalar, Quantiz
                           const CoordinateDescentOptions& options = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
-  const double norm = detail::weighted_norm("coordinate_descent", weighted);
+  const double norm =
+      detail::weighted_norm("coordinate_descent", weighted, detail::thread_count(options.resources.threads));
   CpModel<Scalar> decoded = decode(model);
   detail::check_start("coordinate_descent", weighted.view(), decoded);
   if (norm == 0) {

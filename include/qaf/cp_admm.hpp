@@ -42,6 +42,60 @@ struct CpAdmmResult {
 
 namespace detail {
 
+/// When the method of multipliers ends.
+class AdmmEnd {
+ public:
+  /// `error`: that of the quantized start.
+  AdmmEnd(const CpAdmmOptions& options, double error)
+      : tolerance_(options.tolerance),
+        patience_(options.patience),
+        is_constant_(options.first_penalty == options.last_penalty),
+        patient_error_(error) {}
+
+  /// After sweep number `iteration`; `max_iterations` where there is no reason yet.
+  Status after(Index iteration, double error, double best_error) {
+    // While the penalty rises, a sweep without a change may be chance.
+    quiet_ = std::abs(previous_ - error) <= tolerance_ ? quiet_ + 1 : 0;
+    if (quiet_ >= (is_constant_ ? 1 : patience_)) return Status::converged;
+    previous_ = error;
+    if (best_error < patient_error_ - tolerance_) {
+      patient_error_ = best_error;
+      patient_since_ = iteration;
+    } else if (is_constant_ && iteration - patient_since_ >= patience_) {
+      return Status::stalled;
+    }
+    return Status::max_iterations;
+  }
+
+ private:
+  double tolerance_;
+  Index patience_;
+  bool is_constant_;
+  double previous_ = std::numeric_limits<double>::infinity();
+  double patient_error_;
+  Index patient_since_ = 0, quiet_ = 0;
+};
+
+/// A quantized model and its relative error, of the tensor scaled to norm 1.
+template <typename Scalar, typename Quantizer>
+struct BestModel {
+  QuantizedCpModel<Scalar, Quantizer> model;
+  double error;
+};
+
+/// One sweep over all modes; keeps the best model seen. Returns the relative error, which may not be finite.
+template <typename Scalar, typename Quantizer>
+double admm_sweep(AdmmState<Scalar, Quantizer>& state, Index order, bool is_first, BestModel<Scalar, Quantizer>& best) {
+  double error = 0;
+  for (Index mode = 0; mode < order && std::isfinite(error); ++mode) {
+    error = state.update(mode);
+    // In the first sweep the later factors are still real-valued.
+    const bool all_quantized = !is_first || mode + 1 == order;
+    if (all_quantized && error < best.error) best = {state.quantized_model(), error};
+  }
+  return error;
+}
+
 /// `cp_admm` without its checks, on a tensor of norm `norm > 0`.
 template <typename Scalar, typename Quantizer>
 CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor, double norm, CpModel<Scalar> start,
@@ -49,38 +103,27 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
   const Stopwatch stopwatch;
   CpAdmmResult<Scalar, Quantizer> result;
   result.seed = options.start.seed;
-  result.start_relative_error = direct_relative_error(tensor, start, norm);
+  AlternatingProblem<Scalar> problem(tensor, norm, start.rank(), true, options.resources);
+  const auto error_of = [&](const CpModel<Scalar>& model) {
+    return direct_relative_error(tensor, model, norm, problem.threads());
+  };
+  result.start_relative_error = error_of(start);
 
-  // As in `run_cp_als` the tensor is the one scaled to norm 1.
+  // As in `AlsIterate` the tensor is the one scaled to norm 1.
   start.weights /= static_cast<Scalar>(norm);
   balance(start);
-  AlternatingProblem<Scalar> problem(tensor, norm, start.rank(), true, options.resources);
   AdmmState<Scalar, Quantizer> state(problem, std::move(start.factors), quantizers, options);
-  QuantizedCpModel<Scalar, Quantizer>& best = result.model;
-  best = state.quantized_model();
-  CpModel<Scalar> first = decode(best);
+  BestModel<Scalar, Quantizer> best{state.quantized_model(), 0};
+  CpModel<Scalar> first = decode(best.model);
   first.weights *= static_cast<Scalar>(norm);
-  double best_error = direct_relative_error(tensor, first, norm);
+  best.error = error_of(first);
 
   const double growth = std::pow(options.last_penalty / options.first_penalty,
                                  1.0 / static_cast<double>(std::max<Index>(options.max_iterations - 1, 1)));
-  double previous = std::numeric_limits<double>::infinity();
-  double patience_error = best_error;
-  Index patience_iteration = 0, quiet = 0;
-  while (result.iterations < options.max_iterations) {
-    double error = 0;
-    bool finite = true;
-    for (Index mode = 0; mode < problem.order() && finite; ++mode) {
-      error = state.update(mode);
-      finite = std::isfinite(error);
-      // In the first sweep the later factors are still real-valued.
-      const bool all_quantized = result.iterations > 0 || mode + 1 == problem.order();
-      if (finite && all_quantized && error < best_error) {
-        best_error = error;
-        best = state.quantized_model();
-      }
-    }
-    if (!finite) {
+  AdmmEnd end(options, best.error);
+  while (result.status == Status::max_iterations && result.iterations < options.max_iterations) {
+    const double error = admm_sweep(state, problem.order(), result.iterations == 0, best);
+    if (!std::isfinite(error)) {
       result.status = Status::not_finite;
       break;
     }
@@ -88,33 +131,20 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
     state.balance();
     ++result.iterations;
     result.history.push_back(error);
-    if (options.on_iteration && !options.on_iteration({result.iterations, options.max_iterations, error, best_error})) {
+    if (options.on_iteration && !options.on_iteration({result.iterations, options.max_iterations, error, best.error}))
       result.status = Status::stopped_by_callback;
-      break;
-    }
-    // While the penalty rises, a sweep without a change may be chance.
-    quiet = std::abs(previous - error) <= options.tolerance ? quiet + 1 : 0;
-    if (quiet >= (growth == 1 ? 1 : options.patience)) {
-      result.status = Status::converged;
-      break;
-    }
-    previous = error;
-    if (best_error < patience_error - options.tolerance) {
-      patience_error = best_error;
-      patience_iteration = result.iterations;
-    } else if (growth == 1 && result.iterations - patience_iteration >= options.patience) {
-      result.status = Status::stalled;
-      break;
-    }
+    else
+      result.status = end.after(result.iterations, error, best.error);
   }
   if (options.refine) {
-    problem.set_factors(decode(best).factors);
-    unchecked_fit_weights(problem, best.weights);
-    unchecked_coordinate_descent(problem, best, options.descent);
-    unchecked_fit_weights(problem, best.weights);
+    problem.set_factors(decode(best.model).factors);
+    unchecked_fit_weights(problem, best.model.weights);
+    unchecked_coordinate_descent(problem, best.model, options.descent);
+    unchecked_fit_weights(problem, best.model.weights);
   }
-  best.weights *= static_cast<Scalar>(norm);
-  result.relative_error = direct_relative_error(tensor, decode(best), norm);
+  best.model.weights *= static_cast<Scalar>(norm);
+  result.model = std::move(best.model);
+  result.relative_error = error_of(decode(result.model));
   result.seconds = stopwatch.seconds();
   return result;
 }
@@ -162,7 +192,7 @@ auto cp_admm(const Tensor& tensor, Index rank, const Quantizers& quantizers, con
     validate(options);
     detail::noise_of_modes("cp_admm", options.start.noise, weighted.view().order());
     const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
-    const double norm = detail::weighted_norm("cp_admm", weighted);
+    const double norm = detail::weighted_norm("cp_admm", weighted, detail::thread_count(options.resources.threads));
     CpModel<Scalar> start = detail::unchecked_start(weighted, rank, each, options).model;
     auto result = detail::cp_admm_from(weighted, norm, std::move(start), each, options);
     result.seconds = stopwatch.seconds();
@@ -180,7 +210,9 @@ auto cp_admm(const Tensor& tensor, const CpModel<Scalar>& start, const Quantizer
     validate(options);
     const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
     detail::check_start("cp_admm", weighted.view(), start);
-    return detail::cp_admm_from(weighted, detail::weighted_norm("cp_admm", weighted), start, each, options);
+    return detail::cp_admm_from(
+        weighted, detail::weighted_norm("cp_admm", weighted, detail::thread_count(options.resources.threads)), start,
+        each, options);
   }
 }
 

@@ -61,10 +61,11 @@ struct CpAdmmOptions {
   Index patience = 20;
 
   /// Refines the result by `fit_weights` and `coordinate_descent`, neither of which can raise the error.
+  /// (`descent.resources` is not used: `resources` is for all steps.)
   bool refine = true;
   CoordinateDescentOptions descent = {};
 
-  /// The float solver whose result is the start.
+  /// The float solver whose result is the start. (`start.resources` is not used either.)
   CpAlsOptions start = extrapolated();
 
   /// How much of the noise that rounding the factors will add the start prepares for, 0 or more:

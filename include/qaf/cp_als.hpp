@@ -161,6 +161,76 @@ inline std::vector<double> noise_of_modes(const char* function, const std::vecto
   return noise.size() == count ? noise : std::vector<double>(count, noise.empty() ? 0 : noise.front());
 }
 
+/// The iterate of `cp_als`, on the tensor scaled to norm 1: MTTKRPs are divided by the norm, and the weights are
+/// multiplied by it at the end, so that no Gram matrix overflows whatever the data's scale.
+template <typename Scalar>
+class AlsIterate {
+ public:
+  /// `problem` must outlive this.
+  AlsIterate(AlternatingProblem<Scalar>& problem, CpModel<Scalar> start, bool extrapolates)
+      : problem_(problem), extrapolates_(extrapolates) {
+    start.weights /= static_cast<Scalar>(problem.norm());
+    balance(start);
+    problem_.set_factors(start.factors);
+    if (extrapolates_) previous_ = start.factors;
+    model_ = std::move(start);
+  }
+
+  /// Whether the next sweep starts beyond the last one.
+  bool is_extrapolated() const { return extrapolates_ && momentum_ > 1; }
+
+  /// Goes to where the next sweep starts.
+  void go_on() {
+    if (!extrapolates_) return;
+    const Scalar beta =
+        is_extrapolated() ? static_cast<Scalar>(momentum_ - 1) / static_cast<Scalar>(momentum_ + 2) : Scalar(0);
+    for (std::size_t n = 0; n < previous_.size(); ++n)
+      problem_.set_factor(static_cast<Index>(n), model_.factors[n] + beta * (model_.factors[n] - previous_[n]));
+  }
+
+  /// Keeps what the sweep has reached.
+  void accept() {
+    ++momentum_;
+    if (extrapolates_) {
+      previous_ = std::exchange(model_.factors, problem_.factors());
+      balance(model_);  // steps of factors of other norms mean nothing
+    } else {
+      const std::vector<Vector<Scalar>> scales = balancing_scales(problem_);
+      for (std::size_t n = 0; n < scales.size(); ++n) problem_.scale_factor(static_cast<Index>(n), scales[n]);
+    }
+  }
+
+  /// Throws it away: the next sweep starts from where this one would have without momentum.
+  void reject() {
+    momentum_ = 0;
+    if (!extrapolates_) problem_.take_back();
+  }
+
+  /// The model that was kept last, of the tensor as it is, normalized.
+  CpModel<Scalar> model() {
+    if (!extrapolates_) model_.factors = problem_.factors();
+    model_.weights.setConstant(static_cast<Scalar>(problem_.norm()));
+    normalize(model_);
+    return std::move(model_);
+  }
+
+ private:
+  AlternatingProblem<Scalar>& problem_;
+  bool extrapolates_;
+  CpModel<Scalar> model_;                 // of weights 1; without extrapolation only the problem's factors go on
+  std::vector<Matrix<Scalar>> previous_;  // its factors one sweep before
+  Index momentum_ = 0;                    // sweeps since the last restart
+};
+
+/// The noise in a sweep: from `first_noise` it falls to `noise` in the first half of all sweeps.
+inline std::vector<double> noise_of_sweep(std::vector<double> noise, const CpAlsOptions& options, Index sweep) {
+  const double part = static_cast<double>(sweep + 1) / static_cast<double>(options.max_iterations);
+  const double excess = std::max(0.0, 1 - 2 * part);
+  for (double& power : noise)
+    if (power > 0 && power < options.first_noise) power *= std::pow(options.first_noise / power, excess);
+  return noise;
+}
+
 /// `cp_als` without its checks, on a tensor of norm `norm > 0`.
 template <typename Scalar>
 CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm, CpModel<Scalar> model,
@@ -170,49 +240,27 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
   result.seed = options.seed;
   const std::vector<double> noise = noise_of_modes("cp_als", options.noise, tensor.view().order());
   AlternatingProblem<Scalar> problem(tensor, norm, model.rank(), !options.extrapolate, options.resources);
-  // From here on the tensor is the one scaled to norm 1: its MTTKRPs are divided by the norm, and the
-  // weights are multiplied by it at the end, so that no Gram matrix overflows whatever the data's scale.
-  model.weights /= static_cast<Scalar>(norm);
-  balance(model);
-  problem.set_factors(model.factors);
-  std::vector<Matrix<Scalar>> previous = model.factors;
+  AlsIterate<Scalar> iterate(problem, std::move(model), options.extrapolate);
   AlsObjective reached{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   double lowest = reached.error;
-  Index momentum = 0;                                                         // sweeps since the last restart
   constexpr double rounding = 16.0 * std::numeric_limits<Scalar>::epsilon();  // of the penalized error
   while (result.iterations < options.max_iterations) {
-    const bool extrapolated = options.extrapolate && momentum > 1;
-    if (options.extrapolate) {
-      const Scalar beta =
-          extrapolated ? static_cast<Scalar>(momentum - 1) / static_cast<Scalar>(momentum + 2) : Scalar(0);
-      for (std::size_t n = 0; n < previous.size(); ++n)
-        problem.set_factor(static_cast<Index>(n), model.factors[n] + beta * (model.factors[n] - previous[n]));
-    }
-    const double excess =
-        std::max(0.0, 1 - 2 * static_cast<double>(result.iterations + 1) / static_cast<double>(options.max_iterations));
-    std::vector<double> current_noise = noise;
-    for (double& power : current_noise)
-      if (power > 0 && power < options.first_noise) power *= std::pow(options.first_noise / power, excess);
+    const bool is_extrapolated = iterate.is_extrapolated();
+    iterate.go_on();
+    const std::vector<double> current_noise = noise_of_sweep(noise, options, result.iterations);
     const AlsObjective objective = als_sweep(problem, current_noise);
-    const bool overshot = extrapolated && !(objective.penalized <= reached.penalized + rounding);
-    if (!overshot && !std::isfinite(objective.penalized)) {
-      result.status = Status::not_finite;
-      problem.take_back();
-      break;
-    }
+    const bool overshot = is_extrapolated && !(objective.penalized <= reached.penalized + rounding);
+    const bool failed = !overshot && !std::isfinite(objective.penalized);
     const double change = std::abs(std::sqrt(reached.penalized) - std::sqrt(objective.penalized));
-    if (overshot) {
-      momentum = 0;  // the step is thrown away; the next sweep starts from where this one did
+    if (overshot || failed) {
+      iterate.reject();
     } else {
-      if (options.extrapolate) {
-        previous = std::exchange(model.factors, problem.factors());
-        balance(model);  // steps of factors of other norms mean nothing
-      } else {
-        const std::vector<Vector<Scalar>> scales = balancing_scales(problem);
-        for (std::size_t n = 0; n < scales.size(); ++n) problem.scale_factor(static_cast<Index>(n), scales[n]);
-      }
+      iterate.accept();
       reached = objective;
-      ++momentum;
+    }
+    if (failed) {
+      result.status = Status::not_finite;
+      break;
     }
     ++result.iterations;
     result.history.push_back(reached.error);
@@ -227,12 +275,9 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
       break;
     }
   }
-  if (!options.extrapolate) model.factors = problem.factors();
-  model.weights *= static_cast<Scalar>(norm);
-  normalize(model);
-  result.relative_error = direct_relative_error(tensor, model, norm);
+  result.model = iterate.model();
+  result.relative_error = direct_relative_error(tensor, result.model, norm, problem.threads());
   result.expected_error = std::sqrt(reached.penalized);
-  result.model = std::move(model);
   result.seconds = stopwatch.seconds();
   return result;
 }
@@ -266,7 +311,7 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions&
   const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
   if (rank < 1) detail::fail("cp_als", "rank must be at least 1, got ", rank);
   validate(options);
-  const double norm = detail::weighted_norm("cp_als", weighted);
+  const double norm = detail::weighted_norm("cp_als", weighted, detail::thread_count(options.resources.threads));
   const std::vector<Index>& dimensions = weighted.view().dimensions();
   if (norm == 0) return detail::zero_result<Scalar>(dimensions, rank, options.seed);
   CpModel<Scalar> start = initialize_random<Scalar>(dimensions, rank, options.seed);
@@ -281,7 +326,7 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, c
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
   detail::check_start("cp_als", weighted.view(), start);
-  const double norm = detail::weighted_norm("cp_als", weighted);
+  const double norm = detail::weighted_norm("cp_als", weighted, detail::thread_count(options.resources.threads));
   if (norm == 0) return detail::zero_result<Scalar>(weighted.view().dimensions(), start.rank(), options.seed);
   return detail::run_cp_als(weighted, norm, start, options);
 }

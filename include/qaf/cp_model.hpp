@@ -11,9 +11,11 @@
 #include <qaf/detail/blocks.hpp>
 #include <qaf/detail/columns.hpp>
 #include <qaf/detail/khatri_rao.hpp>
+#include <qaf/detail/mode_view.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
 #include <qaf/detail/products.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 #include <qaf/weighted_tensor.hpp>
@@ -66,15 +68,15 @@ void check_start(const char* function, const TensorView<Scalar>& tensor, const C
 /// Calls `visit(begin, block)` for the whole reconstruction in memory order: `block` holds its entries
 /// from number `begin` on. Only one block stands in memory. Cost: `2 prod(I) R` flops.
 template <typename Scalar, typename Visit>
-void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder storage_order, const Visit& visit) {
+void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder storage_order, int threads,
+                                  const Visit& visit) {
   // Enough of the fastest modes make up the rows for the products to be worth their call.
   constexpr Index enough_rows = 64;
   std::vector<Index> fast_modes, slow_modes;
   Index rows = 1;
-  const Index order = static_cast<Index>(model.factors.size());
-  for (Index k = 0; k < order; ++k) {
-    const Index mode = storage_order == StorageOrder::column_major ? k : order - 1 - k;
-    const bool take = fast_modes.empty() || (rows < enough_rows && k + 1 < order);
+  const std::vector<Index> modes = modes_in_memory(static_cast<Index>(model.factors.size()), storage_order);
+  for (const Index mode : modes) {
+    const bool take = fast_modes.empty() || (rows < enough_rows && mode != modes.back());
     if (take) rows *= model.factors[static_cast<std::size_t>(mode)].rows();
     (take && slow_modes.empty() ? fast_modes : slow_modes).push_back(mode);
   }
@@ -96,20 +98,21 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
   const Index block_columns = rows_per_block(slow.rows(), std::max(fast.rows(), model.rank()));
   for (Index column = 0; column < slow.rows(); column += block_columns) {
     const Index count = std::min(block_columns, slow.rows() - column);
-    const Matrix<Scalar> block = transposed_product(weighted_fast, components(slow, column, count), thread_count(0));
+    const Matrix<Scalar> block = transposed_product(weighted_fast, components(slow, column, count), threads);
     visit(column * fast.rows(), block);
   }
 }
 
 /// `relative_error` with the (weighted) norm of the tensor already known, and the arguments already checked.
 template <typename Scalar>
-double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm) {
+double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm,
+                             int threads) {
   const TensorView<Scalar>& view = tensor.view();
   const double unit = norm > 0 ? norm : 1;
   const bool plain = tensor.is_plain();
   Vector<Scalar> residual(plain ? 0 : view.size());
   double sum = 0;
-  for_each_reconstructed_block(model, view.storage_order(), [&](Index begin, const Matrix<Scalar>& block) {
+  for_each_reconstructed_block(model, view.storage_order(), threads, [&](Index begin, const Matrix<Scalar>& block) {
     const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
     if (plain)
       sum += ((entries - block).template cast<double>() / unit).squaredNorm();
@@ -117,48 +120,54 @@ double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel
       Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) =
           (entries - block) / static_cast<Scalar>(unit);
   });
-  const double error = plain ? std::sqrt(sum) : weighted_norm(tensor, std::move(residual));
+  const double error = plain ? std::sqrt(sum) : weighted_norm(tensor, std::move(residual), threads);
   return norm == 0 && error > 0 ? std::numeric_limits<double>::infinity() : error;
 }
 
 }  // namespace detail
 
 /// Writes the tensor that `model` describes into `tensor`, an Eigen tensor or matrix of the right
-/// sizes, a map of one, or a `DenseTensor`. Errors: another size, a model whose parts do not fit.
-/// Cost: `2 prod(I) R` flops.
+/// sizes, a map of one, or a `DenseTensor`. Errors: another size, a model whose parts do not fit, a field of
+/// `resources` out of range. Cost: `2 prod(I) R` flops.
 template <typename Scalar, typename Tensor>
-void reconstruct_into(const CpModel<Scalar>& model, Tensor&& tensor) {
+void reconstruct_into(const CpModel<Scalar>& model, Tensor&& tensor, const Resources& resources = {}) {
+  validate(resources);
   const std::vector<Index> dimensions = detail::model_dimensions("reconstruct_into", model);
   const auto view = detail::floating_point_view<Scalar>(tensor);
   if (view.dimensions() != dimensions)
     detail::fail("reconstruct_into", "the tensor must be ", detail::shape_text(dimensions), ", got ",
                  detail::shape_text(view.dimensions()));
   Scalar* data = tensor.data();
-  detail::for_each_reconstructed_block(model, view.storage_order(), [&](Index begin, const Matrix<Scalar>& block) {
-    Eigen::Map<Matrix<Scalar>>(data + begin, block.rows(), block.cols()) = block;
-  });
+  detail::for_each_reconstructed_block(model, view.storage_order(), detail::thread_count(resources.threads),
+                                       [&](Index begin, const Matrix<Scalar>& block) {
+                                         Eigen::Map<Matrix<Scalar>>(data + begin, block.rows(), block.cols()) = block;
+                                       });
 }
 
 /// The tensor that `model` describes. Errors and cost: as `reconstruct_into`.
 template <typename Scalar>
-DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder storage_order = StorageOrder::column_major) {
+DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder storage_order = StorageOrder::column_major,
+                                const Resources& resources = {}) {
   DenseTensor<Scalar> tensor(detail::model_dimensions("reconstruct", model), storage_order);
-  reconstruct_into(model, tensor);
+  reconstruct_into(model, tensor, resources);
   return tensor;
 }
 
 /// The relative error `|X - Xhat| / |X|` from the entries themselves: what the library reports; of a weighted tensor in
 /// its own norm. Of a tensor of zeros it is 0 where the model is zero too, else infinity.
-/// Errors: NaN or infinity in the tensor, a model of another size.
+/// Errors: NaN or infinity in the tensor, a model of another size, a field of `resources` out of range.
 /// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole, but with weights.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
-double relative_error(const Tensor& tensor, const CpModel<Scalar>& model) {
+double relative_error(const Tensor& tensor, const CpModel<Scalar>& model, const Resources& resources = {}) {
+  validate(resources);
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   const std::vector<Index>& dimensions = weighted.view().dimensions();
   if (detail::model_dimensions("relative_error", model) != dimensions)
     detail::fail("relative_error", "the model must be of a tensor ", detail::shape_text(dimensions), ", got ",
                  detail::shape_text(detail::model_dimensions("relative_error", model)));
-  return detail::direct_relative_error(weighted, model, detail::weighted_norm("relative_error", weighted));
+  const int threads = detail::thread_count(resources.threads);
+  return detail::direct_relative_error(weighted, model, detail::weighted_norm("relative_error", weighted, threads),
+                                       threads);
 }
 
 /// The relative error from what an update of mode n has at hand, without touching the tensor:
@@ -172,7 +181,7 @@ double fast_relative_error(double tensor_norm, const Matrix<Scalar>& mttkrp, con
   const double inner = detail::inner_product(mttkrp, factor);
   const double model = detail::inner_product(detail::product(factor, gram, 1), factor);
   const double squared = tensor_norm * tensor_norm - 2 * inner + model;
-  return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0) / tensor_norm;
+  return detail::root_of_cancelled_sum(squared) / tensor_norm;
 }
 
 /// The Hadamard product of all Gram matrices but that of `mode`: `G` (`R x R`).

@@ -125,7 +125,7 @@ struct DampedFactor {
 /// full metric `4 I^2 R`.
 template <typename Real>
 DampedFactor<Real> least_norm_factor(const ModeMetric<Real>& metric, const Matrix<Real>& f, const Matrix<Real>& g,
-                                     double bound) {
+                                     double bound, int threads) {
   DampedFactor<Real> result;
   if (bound >= 1) {
     result.factor.setZero(f.rows(), f.cols());
@@ -133,8 +133,8 @@ DampedFactor<Real> least_norm_factor(const ModeMetric<Real>& metric, const Matri
     return result;
   }
   const Eigen::SelfAdjointEigenSolver<Matrix<Real>> solver(g);
-  Matrix<Real> rotated = f * solver.eigenvectors();
-  if (!metric.is_diagonal()) rotated = metric.eigenvectors.transpose() * rotated;
+  Matrix<Real> rotated = product(f, solver.eigenvectors(), threads);
+  if (!metric.is_diagonal()) rotated = transposed_product(metric.eigenvectors, rotated, threads);
   SecularEquation<Real> equation{rotated.cwiseAbs2(), metric.eigenvalues, solver.eigenvalues().cwiseMax(0.0)};
   if (metric.is_plain()) {
     equation.powers = equation.powers.colwise().sum().eval();
@@ -145,8 +145,8 @@ DampedFactor<Real> least_norm_factor(const ModeMetric<Real>& metric, const Matri
   for (Index k = 0; k < rotated.cols(); ++k)
     for (Index i = 0; i < rotated.rows(); ++i)
       rotated(i, k) *= equation.damped(metric.is_plain() ? 0 : i, k, result.damping);
-  if (!metric.is_diagonal()) rotated = metric.eigenvectors * rotated;
-  result.factor = rotated * solver.eigenvectors().transpose();
+  if (!metric.is_diagonal()) rotated = product(metric.eigenvectors, rotated, threads);
+  result.factor = product<Real>(rotated, solver.eigenvectors().transpose(), threads);
   return result;
 }
 
@@ -187,7 +187,8 @@ class CorrectionState {
     if (!std::isfinite(now)) return now;
     // An error above the bound by no more than rounding may stay, but not rise.
     Matrix<double> factor =
-        least_norm_factor(metrics_[n], f, g, std::max(bound, std::min(now, bound + rounding()))).factor;
+        least_norm_factor(metrics_[n], f, g, std::max(bound, std::min(now, bound + rounding())), problem_.threads())
+            .factor;
     if (factor.size() == 0 || !(factor.squaredNorm() < squared_weights())) return std::sqrt(std::max(now, 0.0));
     weights_ = normalize_columns(factor);
     problem_.set_factor(mode, factor.template cast<Scalar>());
@@ -206,12 +207,13 @@ class CorrectionState {
   // `A^T M A` of a factor of norm 1.
   Matrix<double> gram(Index mode) const {
     const Matrix<double> factor = problem_.factor(mode).template cast<double>();
-    return factor.transpose() * metrics_[static_cast<std::size_t>(mode)].times(factor, 1);
+    const int threads = problem_.threads();
+    return transposed_product(factor, metrics_[static_cast<std::size_t>(mode)].times(factor, threads), threads);
   }
 
   double squared_error(Index mode, const Matrix<double>& f, const Matrix<double>& g) const {
     const std::size_t n = static_cast<std::size_t>(mode);
-    const Matrix<double> seen = metrics_[n].times(problem_.factor(mode).template cast<double>(), 1);
+    const Matrix<double> seen = metrics_[n].times(problem_.factor(mode).template cast<double>(), problem_.threads());
     const Vector<double> inner = f.cwiseProduct(seen).colwise().sum();
     return 1 - 2 * inner.dot(weights_) + weights_.dot(g.cwiseProduct(grams_[n]) * weights_);
   }
@@ -229,8 +231,8 @@ ErrorPreservingCorrectionResult<Scalar> run_error_preserving_correction(
     const ErrorPreservingCorrectionOptions& options) {
   const Stopwatch stopwatch;
   ErrorPreservingCorrectionResult<Scalar> result;
-  const double bound = (1 + options.slack) * direct_relative_error(tensor, start, norm);
   AlternatingProblem<Scalar> problem(tensor, norm, start.rank(), true, options.resources);
+  const double bound = (1 + options.slack) * direct_relative_error(tensor, start, norm, problem.threads());
   CorrectionState<Scalar> state(problem, start, norm);
   double squared = state.squared_weights();
   result.start_weights_norm = std::sqrt(squared);
@@ -260,7 +262,7 @@ ErrorPreservingCorrectionResult<Scalar> run_error_preserving_correction(
     }
   }
   result.model = state.model(norm);
-  result.relative_error = direct_relative_error(tensor, result.model, norm);
+  result.relative_error = direct_relative_error(tensor, result.model, norm, problem.threads());
   result.weights_norm = std::sqrt(squared);
   result.seconds = stopwatch.seconds();
   return result;
@@ -290,7 +292,8 @@ ErrorPreservingCorrectionResult<Scalar> error_preserving_correction(
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
   detail::check_start("error_preserving_correction", weighted.view(), start);
-  const double norm = detail::weighted_norm("error_preserving_correction", weighted);
+  const double norm =
+      detail::weighted_norm("error_preserving_correction", weighted, detail::thread_count(options.resources.threads));
   if (norm > 0) return detail::run_error_preserving_correction(weighted, norm, start, options);
   ErrorPreservingCorrectionResult<Scalar> result;
   result.model = detail::zero_model<Scalar>(weighted.view().dimensions(), start.rank());

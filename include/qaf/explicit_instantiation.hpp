@@ -1,26 +1,24 @@
 #pragma once
 
-/// For large projects: the solvers for float and double are compiled once, not in every file that calls them. One
-/// source file of the project defines QAF_INSTANTIATE before it includes this header; all others only include it,
-/// wherever they call solvers. Covered are `cp_als`, `cp_admm` and its steps with `UniformQuantizer`, `mttkrp`,
-/// `relative_error`, and what works on float models; solvers with other quantizers are compiled where they are called,
-/// as ever.
+/// For large projects: the solvers for float and double are compiled once, not in every file that calls them. All files
+/// that call solvers include this header; one source file of the project has besides, outside of any namespace,
+///
+///     QAF_INSTANTIATE
+///
+/// Without it the linker misses functions such as `qaf::detail::run_cp_als`. All these files need the same options of the
+/// compiler for the processor, OpenMP and Eigen. Covered are `cp_als`, `cp_admm` and its steps with `UniformQuantizer`,
+/// `mttkrp`, `relative_error`, and what works on float models; solvers with other quantizers are compiled where they are
+/// called, as ever.
 
 #include <qaf/qaf.hpp>
 
-#ifdef QAF_INSTANTIATE
-#define QAF_TEMPLATE template
-#else
-#define QAF_TEMPLATE extern template
-#endif
-
-#define QAF_TEMPLATES_FOR(Scalar)                                                                                      \
+#define QAF_TEMPLATES(QAF_TEMPLATE, Scalar)                                                                                      \
   QAF_TEMPLATE qaf::Matrix<Scalar> qaf::detail::unchecked_mttkrp(                                                      \
       const qaf::TensorView<Scalar>&, const std::vector<qaf::Matrix<Scalar>>&, qaf::Index, int);                       \
   QAF_TEMPLATE double qaf::detail::frobenius_norm(const char*, const qaf::TensorView<Scalar>&);                        \
-  QAF_TEMPLATE double qaf::detail::weighted_norm(const char*, const qaf::WeightedTensor<Scalar>&);                     \
+  QAF_TEMPLATE double qaf::detail::weighted_norm(const char*, const qaf::WeightedTensor<Scalar>&, int);                \
   QAF_TEMPLATE double qaf::detail::direct_relative_error(const qaf::WeightedTensor<Scalar>&,                           \
-                                                         const qaf::CpModel<Scalar>&, double);                         \
+                                                         const qaf::CpModel<Scalar>&, double, int);                    \
   QAF_TEMPLATE void qaf::normalize(qaf::CpModel<Scalar>&);                                                             \
   QAF_TEMPLATE void qaf::balance(qaf::CpModel<Scalar>&);                                                               \
   QAF_TEMPLATE qaf::CpModel<Scalar> qaf::initialize_random<Scalar>(const std::vector<qaf::Index>&, qaf::Index,         \
@@ -43,8 +41,7 @@
       const qaf::WeightedTensor<Scalar>&, double, qaf::CpModel<Scalar>, const std::vector<qaf::UniformQuantizer>&,     \
       const qaf::CpAdmmOptions&);
 
-QAF_TEMPLATES_FOR(float)
-QAF_TEMPLATES_FOR(double)
+#define QAF_INSTANTIATE QAF_TEMPLATES(template, float) QAF_TEMPLATES(template, double)
 
-#undef QAF_TEMPLATES_FOR
-#undef QAF_TEMPLATE
+QAF_TEMPLATES(extern template, float)
+QAF_TEMPLATES(extern template, double)

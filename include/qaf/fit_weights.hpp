@@ -1,6 +1,5 @@
 #pragma once
 
-#include <limits>
 #include <utility>
 
 #include <qaf/cp_model.hpp>
@@ -23,10 +22,7 @@ double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>
   const Matrix<Scalar> y = inner_products(problem.mttkrp(0), problem.seen(0)).transpose();  // 1 x R
   Matrix<Scalar> row = weights.transpose();
   const double before = fast_relative_error(1.0, y, row, all);
-  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(row.cols());
-  Vector<Scalar> damping = rounding * all.diagonal();
-  for (Scalar& value : damping) value += std::numeric_limits<Scalar>::min();
-  problem.cholesky().factorize(all, damping, problem.threads());
+  problem.cholesky().factorize(all, rounding_damping<Scalar>(all.diagonal()), problem.threads());
   Matrix<Scalar> step = y - product(row, all, problem.threads());
   problem.cholesky().solve_on_the_right(problem.threads(), step);
   row += step;
@@ -46,7 +42,7 @@ template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorS
 double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& model, const Resources& resources = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(resources);
-  const double norm = detail::weighted_norm("fit_weights", weighted);
+  const double norm = detail::weighted_norm("fit_weights", weighted, detail::thread_count(resources.threads));
   CpModel<Scalar> decoded = decode(model);
   detail::check_start("fit_weights", weighted.view(), decoded);
   if (norm == 0) {

@@ -76,8 +76,9 @@ auto quantize(CpModel<Scalar> model, const Quantizers& quantizers) {
 
 /// The relative error of the tensor that the codes stand for. Errors and cost: as for a float model.
 template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorScalar<Tensor>>
-double relative_error(const Tensor& tensor, const QuantizedCpModel<Scalar, Quantizer>& model) {
-  return relative_error(tensor, decode(model));
+double relative_error(const Tensor& tensor, const QuantizedCpModel<Scalar, Quantizer>& model,
+                      const Resources& resources = {}) {
+  return relative_error(tensor, decode(model), resources);
 }
 
 }  // namespace qaf

@@ -9,8 +9,8 @@ namespace qaf {
 
 /// What of the machine a solver may use.
 struct Resources {
-  /// OpenMP threads, 1 or more; 0 takes as many as OpenMP offers (`OMP_NUM_THREADS`). Without OpenMP always 1. The
-  /// same number gives the same bits.
+  /// OpenMP threads, 1 to 1024; 0 takes as many as OpenMP offers (`OMP_NUM_THREADS`). Without OpenMP always 1. The
+  /// same number gives the same bits. Products that a BLAS takes over have its own threads.
   int threads = 0;
 
   /// What the partial products that are kept from one update to the next may take, as a multiple of the tensor's own
@@ -22,7 +22,8 @@ struct Resources {
 
 /// Throws `std::invalid_argument` that names the first field out of its range.
 inline void validate(const Resources& resources) {
-  if (resources.threads < 0) detail::fail("Resources", "threads must be 0 or more, got ", resources.threads);
+  if (resources.threads < 0 || resources.threads > 1024)
+    detail::fail("Resources", "threads must be from 0 to 1024, got ", resources.threads);
   if (!(resources.memory >= 0 && std::isfinite(resources.memory)))
     detail::fail("Resources", "memory must be 0 or more and finite, got ", resources.memory);
 }

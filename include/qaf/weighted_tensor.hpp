@@ -1,13 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <qaf/detail/columns.hpp>
+#include <qaf/detail/contraction.hpp>
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/mode_view.hpp>
-#include <qaf/detail/products.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 
@@ -58,39 +60,45 @@ auto weighted_view(const Tensor& tensor) {
   }
 }
 
-/// The weighted norm of a tensor of the sizes of `tensor`, whose entries stand in `entries` in the same storage
-/// order and are used up.
+/// Multiplies the entries of a tensor, `fast x middle x slow` in memory, by a factor for each middle index.
 template <typename Scalar>
-double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entries) {
+void scale_slices(const Vector<Scalar>& factors, Index fast, Vector<Scalar>& entries) {
+  for (Index k = 0; k < entries.size() / fast; ++k) entries.segment(k * fast, fast) *= factors[k % factors.size()];
+}
+
+/// The weighted norm of a tensor of the sizes of `tensor`, whose entries stand in `entries` in the same storage
+/// order and are used up. Cost: `2 prod(I) I_n` flops for a mode with a full metric. Memory: of the tensor, twice.
+template <typename Scalar>
+double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entries, int threads) {
+  std::vector<Index> modes = modes_in_memory(tensor.view());
   for (Index mode = 0; mode < tensor.view().order(); ++mode) {
     const ModeMetric<Scalar>& metric = tensor.metric(mode);
     if (metric.is_plain()) continue;
-    const Index view_length = tensor.view().dimension(mode);
-    // E x_n sqrt(D) V^T with M_n = V D V^T, or E x_n sqrt(M_n) for a diagonal one.
-    Matrix<Scalar> root = Matrix<Scalar>::Identity(view_length, view_length);
-    if (!metric.is_diagonal()) root = metric.eigenvectors.transpose();
-    for (Index k = 0; k < view_length; ++k) root.row(k) *= std::sqrt(metric.eigenvalues[k]);
-    const ModeView<Scalar> view(tensor.view(), mode);
-    if (view.fast == 1) {
-      Eigen::Map<Matrix<Scalar>> columns(entries.data(), view.length, entries.size() / view.length);
-      columns = product<Scalar>(root, columns, 1);
-    } else {
-      for (Index begin = 0; begin < entries.size(); begin += view.fast * view.length) {
-        Eigen::Map<Matrix<Scalar>> slab(entries.data() + begin, view.fast, view.length);
-        slab = product<Scalar>(slab, root.transpose(), 1);
-      }
+    const auto place = std::find(modes.begin(), modes.end(), mode);
+    Index fast = 1;
+    for (auto other = modes.begin(); other != place; ++other) fast *= tensor.view().dimension(*other);
+    const Vector<Scalar> roots = metric.eigenvalues.cwiseSqrt();
+    if (metric.is_diagonal()) {
+      scale_slices(roots, fast, entries);
+      continue;
     }
+    // E x_n sqrt(D) V^T with M_n = V D V^T. What is left in the place of the mode becomes the slowest in memory.
+    const Index slow = entries.size() / (fast * roots.size());
+    const Matrix<Scalar> moved = contracted(Contraction<Scalar>{entries.data(), fast, roots.size(), slow, false},
+                                            with_scaled_columns(metric.eigenvectors, roots), threads);
+    entries = Eigen::Map<const Vector<Scalar>>(moved.data(), moved.size());
+    std::rotate(place, place + 1, modes.end());
   }
   return std::sqrt(entries.template cast<double>().squaredNorm());
 }
 
 /// The norm of the tensor in its own metric, see `frobenius_norm`.
 template <typename Scalar>
-double weighted_norm(const char* function, const WeightedTensor<Scalar>& tensor) {
+double weighted_norm(const char* function, const WeightedTensor<Scalar>& tensor, int threads) {
   const double norm = frobenius_norm(function, tensor.view());
   if (tensor.is_plain() || norm == 0) return norm;
   const Eigen::Map<const Vector<Scalar>> entries(tensor.view().data(), tensor.view().size());
-  return norm * weighted_norm(tensor, Vector<Scalar>(entries / static_cast<Scalar>(norm)));
+  return norm * weighted_norm(tensor, Vector<Scalar>(entries / static_cast<Scalar>(norm)), threads);
 }
 
 }  // namespace detail

@@ -221,3 +221,28 @@ TEMPLATE_TEST_CASE("Transposition in squares and what is left of them", "[contra
     }
   }
 }
+
+TEST_CASE("Of the Khatri-Rao product no more is made than a part of the terms needs", "[contraction]") {
+  constexpr Index rank = 5, first = 40, others = 3000;
+  const PanelLayout<float> layout(rank);
+  std::vector<PanelMatrix<float>> panels(3);
+  std::vector<PanelView<float>> factors;
+  for (std::size_t n = 0; n < panels.size(); ++n) {
+    panels[n].assign(NormalGenerator(n).matrix<float>(n == 0 ? first : n == 1 ? others : 2, rank), layout);
+    factors.push_back(panels[n].view());
+  }
+  for (const Index cells : {2, 100000}) {  // by runs of the first factor, and by rows of the whole product
+    qaf::detail::TermRowsOfParts<float> parts(factors, cells);
+    for (const Index begin : {Index{0}, Index{39}, Index{40}, Index{120010}, 2 * first * others - 512}) {
+      CAPTURE(cells, begin);
+      const auto rows = parts.rows(begin, 512, 1);
+      CHECK(rows.matrix.rows() + (rows.has_scales ? rows.scales.rows() : 0) <= 512 + first);
+      for (const Index k : {begin, begin + 1, begin + 511}) {
+        const Index a = k % first, b = k / first % others, c = k / first / others;
+        const auto entry = [&](std::size_t n, Index i) { return factors[n].panel(0)[i * layout.width(0)]; };
+        const float scale = rows.has_scales ? rows.scale(k, 0)[0] : 1.0F;
+        CHECK(rows.row(k, 0)[0] * scale == Approx(entry(0, a) * entry(1, b) * entry(2, c)));
+      }
+    }
+  }
+}

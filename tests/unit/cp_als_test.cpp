@@ -502,6 +502,27 @@ TEMPLATE_TEST_CASE("ALS works the same at every scale of the data", "[cp_als]", 
   }
 }
 
+TEMPLATE_TEST_CASE("ALS finds an exact model at both ends of the scalar's range", "[cp_als]", float, double) {
+  constexpr double largest = std::numeric_limits<TestType>::max();
+  constexpr double least_normal = std::numeric_limits<TestType>::min();
+  const auto tensor = support::low_rank_tensor<TestType>({12, 10, 9}, 3, 0.0, 4, StorageOrder::column_major);
+  const double norm = support::direct_norm(tensor);
+  for (const bool extrapolate : {false, true}) {
+    // The smallest is subnormal, and its entries have lost some of their bits.
+    for (const double wanted : {largest / 300, least_normal * 4, least_normal / 16}) {
+      CAPTURE(extrapolate, wanted);
+      CpAlsOptions options = sweeps(300);
+      options.extrapolate = extrapolate;
+      const auto result = qaf::cp_als(support::scaled(tensor, wanted / norm), 3, options);
+      CHECK(result.status != qaf::Status::not_finite);
+      CHECK(result.relative_error < 2e-3);
+      const TestType weight = result.model.weights[0];
+      CHECK(static_cast<double>(weight) > wanted / 10);
+      CHECK(static_cast<double>(weight) < wanted * 10);
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("For a matrix ALS reaches the truncated singular value decomposition", "[cp_als]", float, double) {
   for (const StorageOrder storage_order : support::both_orders) {
     for (const Index rank : {1, 2, 3}) {

@@ -89,7 +89,7 @@ OneFactor one_factor(Weighing weighing, std::uint64_t seed) {
     for (Index r = 1; r < 5; ++r) factor.col(r) = factor.col(0) + 0.3 * factor.col(r);
     qaf::detail::normalize_columns(factor);
   }
-  qaf::detail::AlternatingProblem<double> problem(plain, qaf::detail::weighted_norm("test", plain), 5, true, {});
+  qaf::detail::AlternatingProblem<double> problem(plain, qaf::detail::weighted_norm("test", plain, 1), 5, true, {});
   problem.set_factors(model.factors);
   return {plain.metric(0), problem.mttkrp(0), problem.gram_of_others(0)};
 }
@@ -106,7 +106,7 @@ TEST_CASE("The factor of least norm solves its normal equations and lies on the 
       for (const double part : {1e-9, 1e-4, 0.1, 0.5, 0.999}) {
         CAPTURE(static_cast<int>(weighing), seed, part);
         const double bound = least + part * (1 - least);
-        const auto found = qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, bound);
+        const auto found = qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, bound, 1);
         REQUIRE(found.damping > 0);
         CHECK(support::matrix_distance(problem.metric.times(found.factor, 1) * problem.g + found.damping * found.factor,
                                        problem.metric.times(problem.f, 1)) < 1e-10);
@@ -119,8 +119,8 @@ TEST_CASE("The factor of least norm solves its normal equations and lies on the 
           CHECK(problem.squared_error(other) > bound);
         }
       }
-      CHECK(qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, least - 1e-6).factor.size() == 0);
-      CHECK(qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, 1).factor.isZero(0));
+      CHECK(qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, least - 1e-6, 1).factor.size() == 0);
+      CHECK(qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, 1, 1).factor.isZero(0));
     }
   }
 }
@@ -142,7 +142,7 @@ TEST_CASE("The damping is the one that a search over all of them finds", "[error
         error = now;
         if (now <= bound) best = tried;
       }
-      const auto found = qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, bound);
+      const auto found = qaf::detail::least_norm_factor(problem.metric, problem.f, problem.g, bound, 1);
       CHECK(found.damping == Approx(mu).epsilon(1e-6));
       CHECK(found.damping >= best * (1 - 1e-6));
       CHECK(found.damping <= best * 1.011);
@@ -153,13 +153,13 @@ TEST_CASE("The damping is the one that a search over all of them finds", "[error
 TEST_CASE("A problem of zeros has no damping, never NaN", "[error_preserving_correction]") {
   const qaf::detail::ModeMetric<double> metric;
   const Matrix<double> f = Matrix<double>::Zero(3, 2), g = Matrix<double>::Zero(2, 2);
-  CHECK(qaf::detail::least_norm_factor(metric, f, g, 0.5).factor.size() == 0);
-  CHECK(qaf::detail::least_norm_factor<double>(metric, f, Matrix<double>::Identity(2, 2), 0.5).factor.size() == 0);
+  CHECK(qaf::detail::least_norm_factor(metric, f, g, 0.5, 1).factor.size() == 0);
+  CHECK(qaf::detail::least_norm_factor<double>(metric, f, Matrix<double>::Identity(2, 2), 0.5, 1).factor.size() == 0);
   // A direction that the others lack altogether.
   Matrix<double> one = g, f_one = f;
   one(0, 0) = 1;
   f_one(1, 0) = 0.9;
-  const auto found = qaf::detail::least_norm_factor(metric, f_one, one, 0.5);
+  const auto found = qaf::detail::least_norm_factor(metric, f_one, one, 0.5, 1);
   REQUIRE(found.factor.size() == 6);
   CHECK(found.factor(1, 0) == Approx(0.9 - std::sqrt(0.5 - 0.19)));
   CHECK(found.factor.col(1).isZero(0));
@@ -307,7 +307,7 @@ TEMPLATE_TEST_CASE("The correction of a weighted tensor keeps the weighted error
   CHECK(result.relative_error == Approx(qaf::relative_error(weighted, result.model)).epsilon(1e-6));
   CHECK(result.weights_norm < 0.8 * result.start_weights_norm);
   CHECK(never_rises(result.history));
-  const double norm = qaf::detail::weighted_norm("test", weighted);
+  const double norm = qaf::detail::weighted_norm("test", weighted, 1);
   CHECK(result.weights_norm ==
         Approx(static_cast<double>(result.model.weights.norm()) / norm).epsilon(Tolerance<TestType>::product));
 

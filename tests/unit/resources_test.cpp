@@ -1,11 +1,16 @@
 // What of the machine solvers may use makes no difference to what they find.
 
+#include <algorithm>
 #include <cmath>
+#include <new>
+#include <string>
 #include <vector>
 
 #include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_admm.hpp>
 #include <qaf/cp_als.hpp>
+#include <qaf/cp_model.hpp>
+#include <qaf/detail/parallel.hpp>
 #include <qaf/error_preserving_correction.hpp>
 #include <qaf/fit_weights.hpp>
 #include <qaf/mttkrp.hpp>
@@ -98,12 +103,15 @@ TEST_CASE("Resources out of range are refused by every solver", "[resources]") {
   const auto tensor = support::random_tensor<float>({3, 4, 5}, qaf::StorageOrder::column_major);
   const qaf::CpModel<float> model = support::random_model<float>({3, 4, 5}, 2);
   const Resources no_threads{-1, 8}, no_memory{1, -0.5}, endless{1, INFINITY};
-  CHECK_ERROR(qaf::validate(no_threads), "qaf::Resources: threads must be 0 or more, got -1");
+  CHECK_ERROR(qaf::validate(no_threads), "qaf::Resources: threads must be from 0 to 1024, got -1");
   CHECK_ERROR(qaf::validate(no_memory), "qaf::Resources: memory must be 0 or more and finite, got -0.5");
   CHECK_ERROR(qaf::validate(endless), "qaf::Resources: memory must be 0 or more and finite, got inf");
-  const std::string sentence = "qaf::Resources: threads must be 0 or more, got -1";
+  CHECK_ERROR(qaf::validate(Resources{100000, 8}), "qaf::Resources: threads must be from 0 to 1024, got 100000");
+  const std::string sentence = "qaf::Resources: threads must be from 0 to 1024, got -1";
   CHECK_ERROR(qaf::cp_als(tensor, 2, sweeps(1, no_threads)), sentence);
   CHECK_ERROR(qaf::mttkrp(tensor, model.factors, 0, no_threads), sentence);
+  CHECK_ERROR(qaf::relative_error(tensor, model, no_threads), sentence);
+  CHECK_ERROR(qaf::reconstruct(model, qaf::StorageOrder::column_major, no_threads), sentence);
   qaf::CpAdmmOptions admm;
   admm.resources = no_threads;
   CHECK_ERROR(qaf::cp_admm(tensor, 2, qaf::UniformQuantizer(), admm), sentence);
@@ -115,4 +123,24 @@ TEST_CASE("Resources out of range are refused by every solver", "[resources]") {
   qaf::CoordinateDescentOptions descent;
   descent.resources = no_threads;
   CHECK_ERROR(qaf::coordinate_descent(tensor, quantized, descent), sentence);
+}
+
+TEST_CASE("What a thread throws reaches the caller", "[resources]") {
+  for (const int threads : {1, 2, 4}) {
+    CAPTURE(threads);
+    const auto throw_in_last_part = [](Index, Index end) {
+      if (end == 100) throw std::bad_alloc();
+    };
+    CHECK_THROWS_AS(qaf::detail::parallel_ranges(threads, 100, throw_in_last_part), std::bad_alloc);
+  }
+}
+
+TEMPLATE_TEST_CASE("Errors and reconstructions do not depend on the threads", "[resources]", float, double) {
+  const auto tensor = support::random_tensor<TestType>({70, 60, 30}, qaf::StorageOrder::row_major);
+  const auto model = support::random_model<TestType>({70, 60, 30}, 40);
+  const Resources one{1, 8}, three{3, 8};
+  CHECK(qaf::relative_error(tensor, model, one) == qaf::relative_error(tensor, model, three));
+  const auto a = qaf::reconstruct(model, qaf::StorageOrder::row_major, one);
+  const auto b = qaf::reconstruct(model, qaf::StorageOrder::row_major, three);
+  CHECK(std::equal(a.data(), a.data() + a.size(), b.data()));
 }

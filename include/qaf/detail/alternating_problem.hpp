@@ -97,7 +97,7 @@ class AlternatingProblem {
   const Matrix<Scalar>& mttkrp(Index mode) {
     find_mttkrp(mode);
     f_matrix_.resize(f_.rows(), rank());
-    f_.copy_to(f_matrix_, static_cast<Scalar>(1 / norm_));
+    f_.copy_to(f_matrix_);
     return f_matrix_;
   }
 
@@ -137,9 +137,7 @@ class AlternatingProblem {
     }
     // Near to singular, the solve is applied to the residual, so that its own errors shrink with the steps.
     const Matrix<Scalar>& a = factor(mode);
-    f_matrix_.resize(f_.rows(), rank());
-    f_.copy_to(f_matrix_, static_cast<Scalar>(1 / norm_));
-    Matrix<Scalar> step = f_matrix_ - product(a, g_.to_matrix(), threads_);
+    Matrix<Scalar> step = f_.to_matrix(Scalar(1)) - product(a, g_.to_matrix(), threads_);
     step -= with_scaled_columns(a, e);
     cholesky_.solve_on_the_right(threads_, step);
     set_factor(mode, a + step);
@@ -157,8 +155,7 @@ class AlternatingProblem {
       return room_.view().to_matrix(Scalar(1));
     }
     const Matrix<Scalar> g = g_.to_matrix();
-    Matrix<Scalar> step =
-        metric(mode).times(f_.to_matrix(static_cast<Scalar>(1 / norm_)) - product(w, g, threads_), threads_);
+    Matrix<Scalar> step = metric(mode).times(f_.to_matrix(Scalar(1)) - product(w, g, threads_), threads_);
     solve_for_step(metric(mode), g, d, threads_, cholesky_, step);
     return w + step;
   }
@@ -170,8 +167,7 @@ class AlternatingProblem {
     const Matrix<Scalar>& a = factor(mode);
     Matrix<Scalar> k = g_.to_matrix();
     k.diagonal() += p;
-    Matrix<Scalar> step =
-        metric(mode).times(f_.to_matrix(static_cast<Scalar>(1 / norm_)) - product(a, k, threads_), threads_);
+    Matrix<Scalar> step = metric(mode).times(f_.to_matrix(Scalar(1)) - product(a, k, threads_), threads_);
     step -= with_scaled_columns(a, e);
     k.diagonal() += d;
     solve_for_step(metric(mode), k, e, threads_, cholesky_, step);
@@ -184,8 +180,8 @@ class AlternatingProblem {
   double relative_error(Index mode) const {
     const Mode& m = modes_[static_cast<std::size_t>(mode)];
     const double squared =
-        1 - 2 * inner_product(f_, seen_panels_[static_cast<std::size_t>(mode)]) / norm_ + g_.inner_product(m.gram);
-    return std::sqrt(squared > 0 || std::isnan(squared) ? squared : 0.0);
+        1 - 2 * inner_product(f_, seen_panels_[static_cast<std::size_t>(mode)]) + g_.inner_product(m.gram);
+    return root_of_cancelled_sum(squared);
   }
 
   /// Memory for factorizations.
@@ -222,7 +218,11 @@ class AlternatingProblem {
     symmetric_product(m.panels.view(), seen_panels_[n], threads_, m.gram.view());
   }
 
-  void find_mttkrp(Index mode) { f_ = partials_.mttkrp(seen_panels_, mode); }
+  void find_mttkrp(Index mode) {
+    f_ = partials_.mttkrp(seen_panels_, mode);
+    // Divided, for the inverse of a tiny norm overflows.
+    Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(f_.panel(0), f_.size()) /= static_cast<Scalar>(norm_);
+  }
 
   void find_gram_of_others(Index mode) {
     const SymmetricPanels<Scalar>* product = nullptr;  // of the Gram matrices so far
@@ -239,7 +239,6 @@ class AlternatingProblem {
   void find_right_side(const PanelView<Scalar>& a, const Vector<Scalar>& d, PanelMatrix<Scalar>& result) const {
     result.resize(f_.rows(), f_.layout());
     const PanelView<Scalar> sums = result.view();
-    const Scalar scale = static_cast<Scalar>(1 / norm_);
     Vector<Scalar> padded = Vector<Scalar>::Zero(f_.layout().padded_rank());
     padded.head(d.size()) = d;
     for (Index k = 0; k < sums.layout().panels(); ++k) {
@@ -248,7 +247,7 @@ class AlternatingProblem {
         const auto row = [&](const PanelView<Scalar>& matrix) {
           return Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(matrix.panel(k) + i * width, width);
         };
-        row(sums) = scale * row(f_) + padded.segment(begin, width).array() * row(a);
+        row(sums) = row(f_) + padded.segment(begin, width).array() * row(a);
       }
     }
   }
@@ -274,7 +273,7 @@ class AlternatingProblem {
   bool plain_;
   std::vector<Mode> modes_;
   std::vector<PanelView<Scalar>> seen_panels_;
-  PanelView<Scalar> f_;  // times the norm of the tensor
+  PanelView<Scalar> f_;  // of the tensor scaled to norm 1
   SymmetricPanels<Scalar> g_;
   Matrix<Scalar> f_matrix_, g_matrix_;
   PanelMatrix<Scalar> room_, moved_;
@@ -311,6 +310,15 @@ std::vector<Vector<Scalar>> balancing_scales(const AlternatingProblem<Scalar>& p
   return drift < far ? std::vector<Vector<Scalar>>() : scales;
 }
 
+/// Of the size of the rounding errors of a system with this diagonal, and nowhere 0, though columns may be.
+template <typename Scalar>
+Vector<Scalar> rounding_damping(const Vector<Scalar>& diagonal) {
+  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(diagonal.size());
+  Vector<Scalar> damping = rounding * diagonal;
+  for (Scalar& value : damping) value += std::numeric_limits<Scalar>::min();
+  return damping;
+}
+
 /// One least-squares update of a factor: it moves `A` to, or towards, the minimizer of
 /// `tr(A^T M A K) + tr(A^T A diag(q)) - 2 tr(A^T M F) + sum_r d_r |a_r - a_r,old|^2` with `K = G + diag(p)`. A damping
 /// d of the size of the rounding errors makes a singular system harmless and, unlike a ridge, leaves the minimizers
@@ -318,10 +326,7 @@ std::vector<Vector<Scalar>> balancing_scales(const AlternatingProblem<Scalar>& p
 template <typename Scalar>
 void least_squares_update(AlternatingProblem<Scalar>& problem, Index mode, bool plain, const Vector<Scalar>& p,
                           const Vector<Scalar>& q) {
-  const Vector<Scalar> diagonal = problem.find_problem(mode);
-  const Scalar rounding = 4 * std::numeric_limits<Scalar>::epsilon() * static_cast<Scalar>(diagonal.size());
-  Vector<Scalar> damping = rounding * diagonal;
-  for (Scalar& value : damping) value += std::numeric_limits<Scalar>::min();  // columns may be zero
+  const Vector<Scalar> damping = rounding_damping(problem.find_problem(mode));
   if (plain)
     problem.update_factor(mode, damping, p + q);
   else

@@ -55,4 +55,10 @@ double column_norm(const Matrix<Scalar>& matrix, Index r) {
   return largest * std::sqrt(sum);
 }
 
+/// The root of a squared error that came out of a sum whose terms cancel: below zero it is rounding, and taken for 0.
+/// Not for minus infinity, which is overflow.
+inline double root_of_cancelled_sum(double squared) {
+  return squared <= 0 && std::isfinite(squared) ? 0.0 : std::sqrt(squared);
+}
+
 }  // namespace qaf::detail

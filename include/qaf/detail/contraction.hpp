@@ -202,6 +202,35 @@ Index terms_at_a_time(const Contraction<Scalar>& contraction, const PanelLayout<
   return contraction.term_stride() == 1 ? std::clamp(entries / layout.padded_rank(), least, most) : least;
 }
 
+/// What the terms of the parts of a contraction are multiplied with.
+template <typename Scalar>
+class TermRowsOfParts {
+ public:
+  /// `factors`: of the modes summed over, the fastest in memory first; they view memory that must outlive this.
+  TermRowsOfParts(const std::vector<PanelView<Scalar>>& factors, Index cells)
+      : first_(factors.front()),
+        is_single_(factors.size() == 1),
+        // Sums over long runs of the first factor may be scaled by the others: less work than to make the Khatri-Rao
+        // product where there are not many cells to use it.
+        by_runs_(!is_single_ && first_.rows() >= long_run && cells <= few_cells * first_.rows()),
+        product_(by_runs_ ? std::vector<PanelView<Scalar>>(factors.begin() + 1, factors.end()) : factors) {}
+
+  /// Of terms `begin .. begin + count - 1`, valid until the next call.
+  TermRows<Scalar> rows(Index begin, Index count, int threads) {
+    if (is_single_) return {first_, {}, false, 0};
+    if (!by_runs_) return {product_.slab(begin, count, threads), {}, false, begin};
+    const Index run = begin / first_.rows(), end = (begin + count - 1) / first_.rows() + 1;
+    return {first_, product_.slab(run, end - run, threads), true, run * first_.rows()};
+  }
+
+ private:
+  static constexpr Index long_run = 32, few_cells = 16;
+
+  PanelView<Scalar> first_;
+  bool is_single_, by_runs_;
+  KhatriRao<Scalar> product_;
+};
+
 /// Sums a tensor over some of its modes, for every component times the entries of these modes' factors:
 /// `result(c, r) = sum_k X(c, k) KhatriRao(k, r)`. `factors`: of the modes summed over, the fastest in memory first.
 /// `result` is `cells x R`.
@@ -212,27 +241,23 @@ void contract(const Contraction<Scalar>& contraction, const std::vector<PanelVie
   const Index terms = contraction.terms(), most_terms = terms_at_a_time(contraction, result.layout());
   const Index parts = (terms + most_terms - 1) / most_terms;
   threads = threads_worth(threads, contraction.cells() * terms * result.layout().padded_rank());
-  // Sums over long runs of the first factor may be scaled by the others: less work than to make the Khatri-Rao product
-  // where there are not many cells to use it.
-  constexpr Index long_run = 32, few_cells = 16;
-  const Index run = factors.front().rows();
-  const bool by_runs = factors.size() > 1 && run >= long_run && contraction.cells() <= few_cells * run;
-  KhatriRao<Scalar> product(by_runs ? std::vector<PanelView<Scalar>>(factors.begin() + 1, factors.end()) : factors);
-  const PanelView<Scalar> scales = by_runs ? product.all(threads) : PanelView<Scalar>();
+#if QAF_PRODUCTS_BY_BLAS
+  KhatriRao<Scalar> product(factors);
   for (Index p = 0; p < parts; ++p) {
     const Index begin = terms * p / parts, count = terms * (p + 1) / parts - begin;
-#if QAF_PRODUCTS_BY_BLAS
-    contract_by_blas(contraction, KhatriRao<Scalar>(factors).slab(begin, count, threads), begin, result);
-    continue;
-#endif
-    TermRows<Scalar> rows{factors.front(), scales, by_runs, 0};
-    if (!by_runs && factors.size() > 1) rows = {product.slab(begin, count, threads), {}, false, begin};
-    const PartOfContraction<Scalar> part(contraction, rows, begin, count, result);
+    contract_by_blas(contraction, product.slab(begin, count, threads), begin, result);
+  }
+#else
+  TermRowsOfParts<Scalar> rows_of_parts(factors, contraction.cells());
+  for (Index p = 0; p < parts; ++p) {
+    const Index begin = terms * p / parts, count = terms * (p + 1) / parts - begin;
+    const PartOfContraction<Scalar> part(contraction, rows_of_parts.rows(begin, count, threads), begin, count, result);
     const Index tiles = (contraction.cells() + part.tile() - 1) / part.tile();
     parallel_ranges(threads, tiles, [&](Index first, Index last) {
       part.run(first * part.tile(), std::min(last * part.tile(), contraction.cells()));
     });
   }
+#endif
 }
 
 /// The same with one matrix (`terms x R`) in the place of a Khatri-Rao product: `cells x R`.

@@ -11,7 +11,7 @@ namespace qaf::detail {
 
 /// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, for `tile` rows j as wide as
 /// a panel of `registers` registers, which stay in registers from the first term to the last. Rows of `b` and `out`
-/// follow each other in memory, and are aligned. Entries of `a` are broadcast from where they lie: the tensor need not
+/// follow each other in memory. Entries of `a` are broadcast from where they lie: the tensor need not
 /// be packed, and few components are as fast as many. `ahead`: the first row of a tile to come; its entries are on
 /// lines that no hardware foresees. `scale`, where it is not null: a row that the sums are multiplied with.
 template <int tile, int registers, typename Scalar>

@@ -131,8 +131,8 @@ class PartialProducts {
   /// To be told whenever the factor of a mode has changed.
   void factor_changed(Index mode) { ++version_[static_cast<std::size_t>(mode)]; }
 
-  /// The MTTKRP of a mode, valid until the next call. `factors` must be those of the last call but for the changes told
-  /// of.
+  /// The MTTKRP of a mode, valid until the next call, and the caller's to change. `factors` must be those of the last
+  /// call but for the changes told of.
   PanelView<Scalar> mttkrp(const std::vector<PanelView<Scalar>>& factors, Index mode) {
     result_.resize(tensor_.dimension(mode), layout_);
     while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();

@@ -5,7 +5,8 @@
 
 namespace qaf::detail {
 
-/// Some vector registers side by side: a row of a panel, or a part of one. In memory it is aligned.
+/// Some vector registers side by side: a row of a panel, or a part of one. In memory it lies best on a boundary of
+/// registers, but need not: a user may have set what Eigen aligns to (`EIGEN_MAX_ALIGN_BYTES`).
 template <typename Scalar, int count>
 struct Registers {
   Registers<Scalar, count - 1> others;
@@ -19,11 +20,11 @@ struct Registers {
   }
   EIGEN_ALWAYS_INLINE void load(const Scalar* source) {
     others.load(source);
-    last = Eigen::internal::pload<Packet<Scalar>>(source + offset);
+    last = Eigen::internal::ploadu<Packet<Scalar>>(source + offset);
   }
   EIGEN_ALWAYS_INLINE void store(Scalar* target) const {
     others.store(target);
-    Eigen::internal::pstore(target + offset, last);
+    Eigen::internal::pstoreu(target + offset, last);
   }
   /// `this += factor row`, the factor in all of a register.
   EIGEN_ALWAYS_INLINE void add_product(const Packet<Scalar>& factor, const Registers& row) {
