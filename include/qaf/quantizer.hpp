@@ -116,6 +116,32 @@ struct ConvertsTo {
 template <typename Q, typename T>
 using FitOfMatrixOnly = decltype(std::declval<const Q&>().fit(std::declval<const ConvertsTo<T>&>()));
 
+/// Fails to compile with one sentence about the first optional member that `Q` names but that cannot be called, and
+/// returns whether there was none.
+template <typename Q>
+constexpr bool check_optional_members() {
+  constexpr bool validate_is_callable = !is_detected<NamesValidate, Q> || is_detected<ValidateResult, Q>;
+  static_assert(validate_is_callable,
+                "qaf: the optional member validate() of a quantizer must be const and take "
+                "no arguments");
+  constexpr bool column_is_callable = !is_detected<NamesColumnParameters, Q> || is_detected<ColumnParametersResult, Q>;
+  static_assert(column_is_callable,
+                "qaf: the optional member column_parameters(parameters, r) of a quantizer must be "
+                "const, take its Parameters and a qaf::Index, and return its Parameters");
+  constexpr bool set_column_is_callable =
+      !is_detected<NamesSetColumnParameters, Q> || is_detected<SetColumnParametersResult, Q>;
+  static_assert(set_column_is_callable,
+                "qaf: the optional member set_column_parameters(parameters, r, column) of a "
+                "quantizer must be const, take its Parameters by reference, a qaf::Index and "
+                "its Parameters, and return bool");
+  constexpr bool sizes_are_callable = (!is_detected<NamesCodeBits, Q> || is_detected<CodeBitsResult, Q>)&&(
+      !is_detected<NamesParameterBits, Q> || is_detected<ParameterBitsResult, Q>);
+  static_assert(sizes_are_callable,
+                "qaf: the optional members code_bits() and parameter_bits(parameters) of a quantizer must be const, "
+                "take nothing and its Parameters, and return numbers");
+  return validate_is_callable && column_is_callable && set_column_is_callable && sizes_are_callable;
+}
+
 /// Fails to compile with one sentence about the first member of the contract that `Q` breaks, and
 /// returns whether there was none, so that nothing else is instantiated for a broken quantizer.
 template <typename Q, typename Scalar>
@@ -154,26 +180,7 @@ constexpr bool check_quantizer() {
     static_assert(!has_fit || !has_encode || has_decode,
                   "qaf: a quantizer needs a member decode(codes, parameters) const that takes a qaf::Matrix of its "
                   "Code and its Parameters");
-    constexpr bool validate_is_callable = !is_detected<NamesValidate, Q> || is_detected<ValidateResult, Q>;
-    static_assert(validate_is_callable,
-                  "qaf: the optional member validate() of a quantizer must be const and take "
-                  "no arguments");
-    constexpr bool column_is_callable =
-        !is_detected<NamesColumnParameters, Q> || is_detected<ColumnParametersResult, Q>;
-    static_assert(column_is_callable,
-                  "qaf: the optional member column_parameters(parameters, r) of a quantizer must be "
-                  "const, take its Parameters and a qaf::Index, and return its Parameters");
-    constexpr bool set_column_is_callable =
-        !is_detected<NamesSetColumnParameters, Q> || is_detected<SetColumnParametersResult, Q>;
-    static_assert(set_column_is_callable,
-                  "qaf: the optional member set_column_parameters(parameters, r, column) of a "
-                  "quantizer must be const, take its Parameters by reference, a qaf::Index and "
-                  "its Parameters, and return bool");
-    constexpr bool sizes_are_callable = (!is_detected<NamesCodeBits, Q> || is_detected<CodeBitsResult, Q>)&&(
-        !is_detected<NamesParameterBits, Q> || is_detected<ParameterBitsResult, Q>);
-    static_assert(sizes_are_callable,
-                  "qaf: the optional members code_bits() and parameter_bits(parameters) of a quantizer must be const, "
-                  "take nothing and its Parameters, and return numbers");
+    constexpr bool options_are_callable = check_optional_members<Q>();
     if constexpr (has_fit && has_encode && has_decode) {
       constexpr bool fit_returns = std::is_convertible_v<FitResult<Q, Scalar>, typename Q::Parameters>;
       static_assert(fit_returns, "qaf: fit(matrix) of a quantizer must return its Parameters");
@@ -185,8 +192,7 @@ constexpr bool check_quantizer() {
       static_assert(decode_returns,
                     "qaf: decode(codes, parameters) of a quantizer must return an Eigen matrix of real "
                     "numbers");
-      return code_is_number && is_copyable && validate_is_callable && column_is_callable && set_column_is_callable &&
-             sizes_are_callable && fit_returns && encode_returns && decode_returns;
+      return code_is_number && is_copyable && options_are_callable && fit_returns && encode_returns && decode_returns;
     }
   }
   return false;
