@@ -10,7 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include <onnx/onnx-ml.pb.h>
+// Which of its two generated headers ONNX's own takes; Debian has this one.
+#ifndef ONNX_ML
+#define ONNX_ML 1
+#endif
+#include <onnx/onnx_pb.h>
 
 #include <qaf/convolution_layer.hpp>
 #include <qaf/detail/file.hpp>
