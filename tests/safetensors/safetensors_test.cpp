@@ -292,11 +292,17 @@ TEST_CASE("safetensors: tensors whose data are not where they must be are refuse
   CHECK(header_error("{" + first + ", " + tensor_text("x", "U8", "5", "3, 8") + "}").empty());
 }
 
-TEST_CASE("safetensors: a hundred thousand flaws cost no more than one") {
-  std::string header = "{";
-  for (int k = 0; k < 100000; ++k) header += "\"x\": [[[[]]]],";
-  CHECK(header_error(header + "}").find("twice in one object") == std::string::npos);
-  CHECK(header_error(header + "}").find("nested deeper than 3") != std::string::npos);
+TEST_CASE("safetensors: time grows with a header's length, not with its square") {
+  // With a scan of all tensors after each, these would take minutes.
+  std::string flaws = "{", tensors = "{";
+  for (int k = 0; k < 200000; ++k) {
+    const std::string name = std::to_string(k);
+    flaws += "\"" + name + "\": {},";
+    tensors += (k > 0 ? "," : "") + tensor_text(name, "U8", "0", "0, 0");
+  }
+  CHECK(error_of(file_bytes(flaws + "\"x\": {}}", "")).find("lacks its dtype") != std::string::npos);
+  CHECK(qaf::list_safetensors(File(file_bytes(tensors + "}", "")).path()).size() == 200000);
+  CHECK(header_error(flaws + "\"x\": [[[]]]}").find("nested deeper than 3") != std::string::npos);
 }
 
 TEST_CASE("safetensors: a tensor may have many modes") {

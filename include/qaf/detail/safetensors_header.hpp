@@ -92,7 +92,7 @@ class HeaderParser {
 
   Json parse_json(const std::string& text) const {
     constexpr int most_depth = 3;  // header, tensor, shape
-    ParsedJson parsed = StrictJsonParser(most_depth).parse(text);
+    ParsedJson parsed = parse_json_object(text, most_depth);
     if (!parsed.flaw.empty()) fail("the header ", parsed.flaw);
     return std::move(parsed.object);
   }

@@ -59,7 +59,7 @@ inline Description read_description(const std::string& path, const safetensors::
   const auto fail_model = [&](const auto&... sentence) {
     fail_io(path, -1, "the description of the model '", printable(prefix), "' ", sentence...);
   };
-  ParsedJson parsed = StrictJsonParser(most_depth).parse(found->second);
+  ParsedJson parsed = parse_json_object(found->second, most_depth);
   if (!parsed.flaw.empty()) fail_model(parsed.flaw);
   Description result{std::move(parsed.object), {}, 0};
   const nlohmann::json& json = result.json;
