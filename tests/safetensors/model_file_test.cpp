@@ -284,7 +284,8 @@ TEST_CASE("model_file: what a file has instead of a model is told") {
   };
   const std::string description = "the description of the model '' ";
   const std::vector<Case> cases = {
-      {"{", "", description + "is not valid JSON"},
+      {"{", "", description + "is not a JSON object"},
+      {"\"rank\":4", "\"rank\":", description + "is not valid JSON"},
       {"\"rank\":4", "\"rank\":4,\"rank\":4", description + "has the key 'rank' twice"},
       {"\"version\":1", "\"version\":2", description + "must be of version 1"},
       {"\"version\":1,", "", description + "must be of version 1"},
