@@ -26,7 +26,7 @@ namespace qaf {
 /// The tensors of a safetensors file, in the order of their data.
 /// Errors: `IoError` where the file cannot be read or is no well-formed safetensors file: also where
 /// the data of two tensors overlap, or are not all there is behind the header.
-/// Memory: a multiple of the header's, which has at most 100 MB.
+/// Memory: up to 15 times the header, which has at most 100 MB.
 inline std::vector<SafetensorsEntry> list_safetensors(const std::string& path) {
   detail::InputFile file(path);
   return detail::safetensors::read_header(file).entries;
