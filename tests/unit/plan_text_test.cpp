@@ -94,6 +94,12 @@ TEST_CASE("A plan comes back from its text", "[plan_text]") {
   }
 }
 
+TEST_CASE("A layer that an edit leaves as it is comes back in float32", "[plan_text]") {
+  Plan plan = sample_plan();
+  plan.layers[1].form = Form::original;  // its bits are still 5
+  CHECK(qaf::parse_plan(qaf::plan_text(plan)).layers[1].bits == 32);
+}
+
 TEST_CASE("A plan comes back from its file", "[plan_text]") {
   const TemporaryFile file("qaf_plan_text_test.txt");
   qaf::write_plan(file.path, sample_plan());

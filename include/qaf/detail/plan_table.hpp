@@ -39,7 +39,7 @@ inline std::vector<std::string> plan_row(const PlannedLayer& one) {
   return {layer.name,
           to_string(one.form),
           one.form == Form::factored ? std::to_string(one.rank) : "-",
-          std::to_string(one.bits),
+          one.form == Form::original ? "32" : std::to_string(one.bits),  // whatever it was before an edit
           std::to_string(one.activation_bits),
           dimensions_text(layer.dimensions),
           std::to_string(layer.input_pixels),
