@@ -127,6 +127,22 @@ TEMPLATE_TEST_CASE("Batches add up, whichever comes first", "[activation_scale]"
   }
 }
 
+TEMPLATE_TEST_CASE("Negated activations have the mirrored range, bins joined or not", "[activation_scale]", float,
+                   double) {
+  ActivationObserver plain, negated;
+  for (const double factor : {1.0, 3.0, 20.0}) {
+    auto maps = heavy_tailed<TestType>(true, 9);
+    maps.values *= static_cast<TestType>(factor);
+    plain.observe(maps);
+    maps.values = -maps.values;
+    negated.observe(maps);
+    const double high = highest_real(plain.scale(ActivationRange::percentile, 90));
+    const double low = lowest_real(negated.scale(ActivationRange::percentile, 90));
+    CHECK(high > 0);
+    CHECK(high == Approx(-low).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("Activations of zeros have a scale, and one outlier is clipped", "[activation_scale]") {
   FeatureMaps<float> maps{1, 8, 8, Matrix<float>::Zero(16, 64)};
   ActivationObserver zeros;
