@@ -1,0 +1,8 @@
+// expects: qaf: the codes of this quantizer are not integers times scales, which integer arithmetic needs
+#include <qaf/quantizers/codebook.hpp>
+#include <qaf/three_layers.hpp>
+
+int main() {
+  const qaf::QuantizedCpModel<float, qaf::CodebookQuantizer> model;
+  return static_cast<int>(qaf::three_layers(model, {3, 3}).size());
+}
