@@ -95,6 +95,25 @@ std::vector<Quantizer> three_of(Quantizer quantizer, Granularity outputs, Granul
 
 const std::array<Index, 2> size_3x2{3, 2};
 
+// A quantizer of a user's own: multiples of 1/4, told as integers.
+struct Quarters {
+  using Code = float;
+  struct Parameters {};
+
+  template <typename Derived>
+  Parameters fit(const Eigen::MatrixBase<Derived>&) const {
+    return {};
+  }
+  template <typename Derived>
+  Matrix<float> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters&) const {
+    return ((matrix.array() * 4).rint() / 4).template cast<float>();
+  }
+  Matrix<float> decode(const Matrix<float>& codes, const Parameters&) const { return codes; }
+  qaf::IntegerFactor integer_factor(const Matrix<float>& codes, const Parameters&) const {
+    return {(codes * 4).cast<std::int16_t>(), Granularity::tensor, Vector<float>::Constant(1, 0.25F)};
+  }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("A kernel becomes a tensor a group and comes back", "[three_layers]", float, double) {
@@ -211,6 +230,7 @@ TEMPLATE_TEST_CASE("Integer layers of quantizers made of others, and of a quanti
   const std::vector<qaf::AnyQuantizer> mixed = {qaf::make_quantizer("uniform", 3), qaf::make_quantizer("affine", 4),
                                                 qaf::make_quantizer("uniform", 8, Granularity::tensor)};
   CHECK(integer_layers_error(models, mixed, size_3x2, {}) <= tolerance);
+  CHECK(integer_layers_error(models, std::vector(3, Quarters()), size_3x2, {}) <= tolerance);
   // A block as long as its column.
   qaf::UniformQuantizer blocks;
   blocks.granularity = Granularity::block;
