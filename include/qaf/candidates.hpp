@@ -148,7 +148,8 @@ class ErrorOfRank {
 /// The relative error of the weights quantized as they are, an output channel (mode 0) a column of the matrix that the
 /// quantizer sees.
 template <typename Scalar, typename Quantizer>
-double direct_quantization_error(const WeightedTensor<Scalar>& tensor, double norm, const Quantizer& quantizer) {
+double direct_quantization_error(const WeightedTensor<Scalar>& tensor, double norm, int threads,
+                                 const Quantizer& quantizer) {
   if (norm == 0) return 0;
   const TensorView<Scalar>& view = tensor.view();
   const Index outputs = view.dimension(0), entries = view.size() / outputs;
@@ -162,7 +163,7 @@ double direct_quantization_error(const WeightedTensor<Scalar>& tensor, double no
   const auto parameters = quantizer.fit(matrix);
   matrix -= quantizer.decode(quantizer.encode(matrix, parameters), parameters).template cast<Scalar>();
   if (!channels_are_columns) matrix = Matrix<Scalar>(matrix.transpose());
-  return weighted_norm(tensor, Vector<Scalar>(Eigen::Map<const Vector<Scalar>>(matrix.data(), matrix.size())));
+  return weighted_norm(tensor, Vector<Scalar>(Eigen::Map<const Vector<Scalar>>(matrix.data(), matrix.size())), threads);
 }
 
 /// Without a quantizer where its scales merge into the weights anyway: of large layers it would need matrices.
@@ -231,7 +232,7 @@ LayerCandidates candidates_of(const Layer& layer, const Tensor& tensor, const Ca
   result.activation_bits = options.activation_bits;
   if (options.original) result.candidates.push_back({Form::original, 0, 32, 0, original_cost(layer), true});
   for (const int bits : options.direct_bits) {
-    const double error = detail::direct_quantization_error(weighted, norm, quantizer_of_bits(bits));
+    const double error = detail::direct_quantization_error(weighted, norm, threads, quantizer_of_bits(bits));
     result.candidates.push_back(
         {Form::direct, 0, bits, error,
          detail::cost_of_form(layer, Form::direct, 0, bits, options.activation_bits, quantizer_of_bits), true});
