@@ -5,7 +5,7 @@
 #include <vector>
 
 #include <qaf/dense_tensor.hpp>
-#include <qaf/layer_cost.hpp>
+#include <qaf/plan/layer_cost.hpp>
 
 /// Convolution weights `O x I x kh x kw` as the tensor of order 3 that is factored, `O x I x (kh kw)`,
 /// the kernel's positions row by row; weights of any other order stay as they are.

@@ -5,14 +5,14 @@
 ///
 ///     QAF_INSTANTIATE
 ///
-/// Without it the linker misses functions such as `qaf::detail::run_cp_als`. All these files need the same options of the
-/// compiler for the processor, OpenMP and Eigen. Covered are `cp_als`, `cp_admm` and its steps with `UniformQuantizer`,
-/// `mttkrp`, `relative_error`, and what works on float models; solvers with other quantizers are compiled where they are
-/// called, as ever.
+/// Without it the linker misses functions such as `qaf::detail::run_cp_als`. All these files need the same options of
+/// the compiler for the processor, OpenMP and Eigen. Covered are `cp_als`, `cp_admm` and its steps with
+/// `UniformQuantizer`, `mttkrp`, `relative_error`, and what works on float models; solvers with other quantizers are
+/// compiled where they are called, as ever.
 
 #include <qaf/qaf.hpp>
 
-#define QAF_TEMPLATES(QAF_TEMPLATE, Scalar)                                                                                      \
+#define QAF_TEMPLATES(QAF_TEMPLATE, Scalar)                                                                            \
   QAF_TEMPLATE qaf::Matrix<Scalar> qaf::detail::unchecked_mttkrp(                                                      \
       const qaf::TensorView<Scalar>&, const std::vector<qaf::Matrix<Scalar>>&, qaf::Index, int);                       \
   QAF_TEMPLATE double qaf::detail::frobenius_norm(const char*, const qaf::TensorView<Scalar>&);                        \

@@ -30,8 +30,8 @@
 #include <qaf/cp_admm.hpp>
 #include <qaf/io/npy.hpp>
 #include <qaf/model_size.hpp>
-#include <qaf/plan.hpp>
-#include <qaf/plan_text.hpp>
+#include <qaf/plan/make_plan.hpp>
+#include <qaf/plan/plan_text.hpp>
 
 #include "support/arguments.hpp"
 #include "support/direct_quantization.hpp"

@@ -1,6 +1,6 @@
 // expects: qaf: the codes of this quantizer are not integers times scales, which integer arithmetic needs
+#include <qaf/convolution/three_layers.hpp>
 #include <qaf/quantizers/codebook.hpp>
-#include <qaf/three_layers.hpp>
 
 int main() {
   const qaf::QuantizedCpModel<float, qaf::CodebookQuantizer> model;

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <vector>
 
-#include <qaf/convolution.hpp>
+#include <qaf/convolution/convolve.hpp>
+#include <qaf/convolution/three_layers.hpp>
 #include <qaf/cp_model.hpp>
 #include <qaf/quantized_model.hpp>
-#include <qaf/three_layers.hpp>
 
 #include "support/convolution.hpp"
 #include "support/random.hpp"

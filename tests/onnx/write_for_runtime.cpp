@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include <qaf/convolution/kernel_tensors.hpp>
 #include <qaf/cp_admm.hpp>
 #include <qaf/io/npy.hpp>
 #include <qaf/io/onnx.hpp>
-#include <qaf/kernel_tensors.hpp>
 #include <qaf/quantizers/affine.hpp>
 #include <qaf/quantizers/uniform.hpp>
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include <qaf/convolution_geometry.hpp>
+#include <qaf/convolution/feature_maps.hpp>
+#include <qaf/convolution/geometry.hpp>
 #include <qaf/detail/random.hpp>
-#include <qaf/feature_maps.hpp>
 #include <qaf/types.hpp>
 
 #include "support/reference.hpp"

@@ -4,7 +4,7 @@
 #include <limits>
 #include <vector>
 
-#include <qaf/activation_scale.hpp>
+#include <qaf/convolution/activation_scale.hpp>
 
 #include "support/catch.hpp"
 #include "support/convolution.hpp"

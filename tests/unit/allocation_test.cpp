@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include <qaf/allocation.hpp>
+#include <qaf/plan/allocation.hpp>
 
 #include "support/catch.hpp"
 #include "support/error_text.hpp"

@@ -5,8 +5,8 @@
 
 #include <unsupported/Eigen/CXX11/Tensor>
 
-#include <qaf/candidates.hpp>
 #include <qaf/model_size.hpp>
+#include <qaf/plan/candidates.hpp>
 #include <qaf/quantizers/affine.hpp>
 #include <qaf/weighted.hpp>
 

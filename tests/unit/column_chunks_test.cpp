@@ -5,10 +5,10 @@
 #include <type_traits>
 #include <vector>
 
-#include <qaf/detail/column_chunks.hpp>
 #include <qaf/detail/random.hpp>
 #include <qaf/quantizers/affine.hpp>
 #include <qaf/quantizers/codebook.hpp>
+#include <qaf/quantizers/detail/column_chunks.hpp>
 #include <qaf/quantizers/fixed_levels.hpp>
 #include <qaf/quantizers/power_of_two.hpp>
 #include <qaf/quantizers/uniform.hpp>

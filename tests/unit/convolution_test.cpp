@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include <qaf/convolution.hpp>
+#include <qaf/convolution/convolve.hpp>
 
 #include "support/catch.hpp"
 #include "support/error_text.hpp"

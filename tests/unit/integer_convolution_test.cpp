@@ -6,9 +6,9 @@
 #include <random>
 #include <vector>
 
-#include <qaf/integer_convolution.hpp>
-#include <qaf/rescale_layers.hpp>
-#include <qaf/three_layers.hpp>
+#include <qaf/convolution/integer_convolution.hpp>
+#include <qaf/convolution/rescale_layers.hpp>
+#include <qaf/convolution/three_layers.hpp>
 
 #include "support/catch.hpp"
 #include "support/convolution.hpp"

@@ -2,8 +2,8 @@
 #include <vector>
 
 #include <qaf/cp_als.hpp>
-#include <qaf/layer_cost.hpp>
 #include <qaf/model_size.hpp>
+#include <qaf/plan/layer_cost.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizers/affine.hpp>
 #include <qaf/quantizers/codebook.hpp>

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include <qaf/detail/monotone_cubic.hpp>
+#include <qaf/plan/detail/monotone_cubic.hpp>
 
 #include "support/catch.hpp"
 

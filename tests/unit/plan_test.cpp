@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <qaf/plan.hpp>
+#include <qaf/plan/make_plan.hpp>
 #include <qaf/quantizers/uniform.hpp>
 
 #include "support/catch.hpp"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <qaf/plan_text.hpp>
+#include <qaf/plan/plan_text.hpp>
 #include <qaf/quantizers/uniform.hpp>
 
 #include "support/catch.hpp"

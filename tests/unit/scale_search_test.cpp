@@ -6,13 +6,13 @@
 #include <type_traits>
 #include <vector>
 
-#include <qaf/detail/group_batch.hpp>
-#include <qaf/detail/group_sample.hpp>
-#include <qaf/detail/group_values.hpp>
-#include <qaf/detail/nearest_level.hpp>
 #include <qaf/detail/random.hpp>
-#include <qaf/detail/scale_search.hpp>
-#include <qaf/detail/sorted_values.hpp>
+#include <qaf/quantizers/detail/group_batch.hpp>
+#include <qaf/quantizers/detail/group_sample.hpp>
+#include <qaf/quantizers/detail/group_values.hpp>
+#include <qaf/quantizers/detail/nearest_level.hpp>
+#include <qaf/quantizers/detail/scale_search.hpp>
+#include <qaf/quantizers/detail/sorted_values.hpp>
 #include <qaf/quantizers/fixed_levels.hpp>
 
 #include "benchmark/support/kinds_of_values.hpp"

@@ -4,11 +4,11 @@
 #include <memory>
 #include <vector>
 
-#include <qaf/convolution.hpp>
-#include <qaf/kernel_tensors.hpp>
+#include <qaf/convolution/convolve.hpp>
+#include <qaf/convolution/kernel_tensors.hpp>
+#include <qaf/convolution/three_layers.hpp>
 #include <qaf/quantizers/any.hpp>
 #include <qaf/quantizers/compact_scales.hpp>
-#include <qaf/three_layers.hpp>
 
 #include "support/catch.hpp"
 #include "support/convolution.hpp"

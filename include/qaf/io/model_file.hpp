@@ -10,13 +10,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include <qaf/detail/file.hpp>
-#include <qaf/detail/safetensors_entries.hpp>
-#include <qaf/detail/safetensors_header.hpp>
-#include <qaf/detail/stored_factor.hpp>
-#include <qaf/detail/stored_quantizer.hpp>
-#include <qaf/detail/strict_json.hpp>
 #include <qaf/error.hpp>
+#include <qaf/io/detail/file.hpp>
+#include <qaf/io/detail/safetensors_entries.hpp>
+#include <qaf/io/detail/safetensors_header.hpp>
+#include <qaf/io/detail/stored_factor.hpp>
+#include <qaf/io/detail/stored_quantizer.hpp>
+#include <qaf/io/detail/strict_json.hpp>
 #include <qaf/io/safetensors.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/types.hpp>

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <qaf/dense_tensor.hpp>
-#include <qaf/detail/file.hpp>
-#include <qaf/detail/npy_header.hpp>
 #include <qaf/error.hpp>
+#include <qaf/io/detail/file.hpp>
+#include <qaf/io/detail/npy_header.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf {

@@ -16,9 +16,9 @@
 #endif
 #include <onnx/onnx_pb.h>
 
-#include <qaf/convolution_layer.hpp>
-#include <qaf/detail/file.hpp>
+#include <qaf/convolution/layer.hpp>
 #include <qaf/error.hpp>
+#include <qaf/io/detail/file.hpp>
 #include <qaf/types.hpp>
 #include <qaf/version.hpp>
 

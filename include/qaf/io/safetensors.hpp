@@ -14,11 +14,11 @@
 #include <Eigen/Core>
 
 #include <qaf/dense_tensor.hpp>
-#include <qaf/detail/file.hpp>
-#include <qaf/detail/safetensors_entries.hpp>
-#include <qaf/detail/safetensors_header.hpp>
-#include <qaf/detail/strict_json.hpp>
 #include <qaf/error.hpp>
+#include <qaf/io/detail/file.hpp>
+#include <qaf/io/detail/safetensors_entries.hpp>
+#include <qaf/io/detail/safetensors_header.hpp>
+#include <qaf/io/detail/strict_json.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf {

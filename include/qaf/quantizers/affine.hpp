@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <limits>
 
-#include <qaf/detail/column_chunks.hpp>
-#include <qaf/detail/group_values.hpp>
-#include <qaf/detail/nearest_level.hpp>
-#include <qaf/detail/scale_search.hpp>
 #include <qaf/error.hpp>
+#include <qaf/quantizers/detail/column_chunks.hpp>
+#include <qaf/quantizers/detail/group_values.hpp>
+#include <qaf/quantizers/detail/nearest_level.hpp>
+#include <qaf/quantizers/detail/scale_search.hpp>
 #include <qaf/quantizers/granularity.hpp>
 #include <qaf/quantizers/rounding.hpp>
 #include <qaf/quantizers/scale_method.hpp>

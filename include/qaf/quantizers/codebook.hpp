@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <vector>
 
-#include <qaf/detail/column_chunks.hpp>
-#include <qaf/detail/group_values.hpp>
-#include <qaf/detail/level_codes.hpp>
-#include <qaf/detail/sorted_values.hpp>
 #include <qaf/error.hpp>
+#include <qaf/quantizers/detail/column_chunks.hpp>
+#include <qaf/quantizers/detail/group_values.hpp>
+#include <qaf/quantizers/detail/level_codes.hpp>
+#include <qaf/quantizers/detail/sorted_values.hpp>
 #include <qaf/quantizers/granularity.hpp>
 #include <qaf/types.hpp>
 

@@ -6,10 +6,10 @@
 #include <limits>
 #include <vector>
 
-#include <qaf/detail/column_chunks.hpp>
-#include <qaf/detail/fit_scales.hpp>
-#include <qaf/detail/level_codes.hpp>
-#include <qaf/detail/nearest_level.hpp>
+#include <qaf/quantizers/detail/column_chunks.hpp>
+#include <qaf/quantizers/detail/fit_scales.hpp>
+#include <qaf/quantizers/detail/level_codes.hpp>
+#include <qaf/quantizers/detail/nearest_level.hpp>
 #include <qaf/quantizers/granularity.hpp>
 #include <qaf/quantizers/scale_method.hpp>
 #include <qaf/types.hpp>

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include <qaf/detail/column_chunks.hpp>
 #include <qaf/detail/packets.hpp>
 #include <qaf/error.hpp>
+#include <qaf/quantizers/detail/column_chunks.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf {

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <limits>
 
-#include <qaf/detail/column_chunks.hpp>
-#include <qaf/detail/fit_scales.hpp>
-#include <qaf/detail/nearest_level.hpp>
 #include <qaf/error.hpp>
+#include <qaf/quantizers/detail/column_chunks.hpp>
+#include <qaf/quantizers/detail/fit_scales.hpp>
+#include <qaf/quantizers/detail/nearest_level.hpp>
 #include <qaf/quantizers/granularity.hpp>
 #include <qaf/quantizers/rounding.hpp>
 #include <qaf/quantizers/scale_method.hpp>
