@@ -1,7 +1,7 @@
 #pragma once
 
-/// All of the library that stands on Eigen alone, with Eigen's tensors. Readers and writers of files
-/// are not in it: include `qaf/io/npy.hpp` where they are wanted.
+/// The solvers and what they work on, with Eigen's tensors. Not in it: `qaf/plan.hpp`, `qaf/convolution.hpp`, further
+/// quantizers in `qaf/quantizers/`, and readers and writers of files in `qaf/io/`.
 
 #include <unsupported/Eigen/CXX11/Tensor>
 
@@ -18,10 +18,6 @@
 #include <qaf/model_size.hpp>
 #include <qaf/mttkrp.hpp>
 #include <qaf/packing.hpp>
-#include <qaf/plan/allocation.hpp>
-#include <qaf/plan/candidates.hpp>
-#include <qaf/plan/layer_cost.hpp>
-#include <qaf/plan/make_plan.hpp>
 #include <qaf/quantization_aware_start.hpp>
 #include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
