@@ -3,54 +3,23 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <limits>
-#include <random>
+#include <map>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include <qaf/io/safetensors.hpp>
 
+#include "safetensors/file.hpp"
 #include "support/catch.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A new file with these bytes, gone at the end of the scope.
-class File {
- public:
-  explicit File(const std::string& bytes)
-      : path_(fs::temp_directory_path() / ("qaf-" + std::to_string(std::random_device()()) + ".safetensors")) {
-    std::ofstream file(path_, std::ios::binary);
-    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    file.close();
-    REQUIRE(file.good());
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-
-  std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
-};
-
-/// The number in `count` bytes, the least significant one first.
-std::string little_endian(std::uint64_t number, int count) {
-  std::string bytes;
-  for (int k = 0; k < count; ++k) bytes += static_cast<char>(number >> (8 * k) & 0xff);
-  return bytes;
-}
-
-std::string file_bytes(const std::string& header, const std::string& data) {
-  return little_endian(header.size(), 8) + header + data;
-}
+using support::File;
+using support::file_bytes;
+using support::little_endian;
 
 std::string tensor_text(const std::string& name, const std::string& dtype, const std::string& shape,
                         const std::string& offsets) {
@@ -234,6 +203,10 @@ TEST_CASE("safetensors: a header that is no JSON object of tensors is refused") 
       {"{" + x + "} x", "the header is not valid JSON"},
       {"{" + x + ",}", "the header is not valid JSON"},
       {"{\"\xff\": 1}", "the header is not valid JSON"},
+      {" {" + x + "}", "the header does not begin with '{'"},
+      {"\xef\xbb\xbf{" + x + "}", "the header does not begin with '{'"},
+      {"{" + x + "}" + std::string(1, '\0') + "...", "the header is not valid JSON"},
+      {"{" + x + ", // comment\n\"y\": 1}", "the header is not valid JSON"},
       {"[1]", "the header is not a JSON object"},
       {"null", "the header is not a JSON object"},
       {"{\"x\": 3}", "the tensor 'x' must be an object, got number"},
@@ -256,10 +229,20 @@ TEST_CASE("safetensors: a header that is no JSON object of tensors is refused") 
       {"{\"__metadata__\": [], " + x + "}", "__metadata__ must be an object of texts"},
       {"{\"__metadata__\": {\"a\": 1}, " + x + "}", "__metadata__ must be an object of texts"},
       {"{" + x + ", " + x + "}", "the header has the key 'x' twice"},
+      {"{" + x + ", \"\\u0078\": 1}", "the header has the key 'x' twice"},
+      {"{\"__metadata__\": {}, " + x + ", \"__metadata__\": {}}", "the header has the key '__metadata__' twice"},
+      {"{\"__metadata__\": {\"a\": \"\", \"a\": \"\"}, " + x + "}", "the header has the key 'a' twice"},
+      {"{" + tensor_text("x", "F32", "1e0", "0, 8") + "}", "in its shape"},
+      {"{" + tensor_text("x", "F32", "-0", "0, 8") + "}", "in its shape"},
+      {"{" + tensor_text("x", "F32", "true", "0, 8") + "}", "in its shape"},
+      {"{" + tensor_text("x", "F32", "2", "18446744073709551615, 18446744073709551615") + "}", "in its data_offsets"},
+      {"{" + tensor_text("x", "", "2", "0, 8") + "}", "has the unknown dtype ''"},
+      {"{" + tensor_text("x", "f32", "2", "0, 8") + "}", "has the unknown dtype 'f32'"},
+      {"{\"__metadata__\": null, " + x + "}", "__metadata__ must be an object of texts"},
       {"{\"x\": {\"dtype\": \"F64\", \"shape\": [2], \"dtype\": \"F32\", \"data_offsets\": [0, 8]}}",
        "the header has the key 'dtype' twice"},
-      {"{" + tensor_text("x", "F32", "[2]", "0, 8") + "}", "nested deeper than a tensor's shape"},
-      {"{\"__metadata__\": {\"a\": {\"b\": {}}}}", "nested deeper than a tensor's shape"},
+      {"{" + tensor_text("x", "F32", "[2]", "0, 8") + "}", "nested deeper than 3"},
+      {"{\"__metadata__\": {\"a\": {\"b\": {}}}}", "nested deeper than 3"},
       {std::string(100000, '[') + std::string(100000, ']'), "the header is not a JSON object"},
   };
   for (const Case& c : cases) {
@@ -307,6 +290,28 @@ TEST_CASE("safetensors: tensors whose data are not where they must be are refuse
     CHECK(error.find(c.words) != std::string::npos);
   }
   CHECK(header_error("{" + first + ", " + tensor_text("x", "U8", "5", "3, 8") + "}").empty());
+}
+
+TEST_CASE("safetensors: a hundred thousand flaws cost no more than one") {
+  std::string header = "{";
+  for (int k = 0; k < 100000; ++k) header += "\"x\": [[[[]]]],";
+  CHECK(header_error(header + "}").find("twice in one object") == std::string::npos);
+  CHECK(header_error(header + "}").find("nested deeper than 3") != std::string::npos);
+}
+
+TEST_CASE("safetensors: a tensor may have many modes") {
+  std::string ones = "1";
+  for (int k = 1; k < 1000; ++k) ones += ", 1";
+  const std::string bytes = one_tensor("U8", ones, "a");
+  CHECK(qaf::read_safetensors<std::uint8_t>(File(bytes).path(), "x").order() == 1000);
+  CHECK(error_of(one_tensor("U8", ones + ", 2", "a")).find("entries of type U8 take 2") != std::string::npos);
+}
+
+TEST_CASE("safetensors: metadata are read") {
+  const File file(file_bytes("{\"__metadata__\": {\"format\": \"pt\", \"\": \"\\u00e9\"}}", ""));
+  CHECK(qaf::read_safetensors_metadata(file.path()) ==
+        std::map<std::string, std::string>{{"", "\xc3\xa9"}, {"format", "pt"}});
+  CHECK(qaf::read_safetensors_metadata(File(file_bytes("{}", "")).path()).empty());
 }
 
 TEST_CASE("safetensors: of a file cut off anywhere nothing is read") {

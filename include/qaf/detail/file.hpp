@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <qaf/error.hpp>
@@ -62,11 +63,26 @@ class InputFile {
     if (count > 0 && std::fread(bytes, 1, count, file_.get()) != count)
       fail_io(path_, position_,
               "cannot be read: ", std::ferror(file_.get()) ? last_system_error().message() : "it has become shorter");
-    position_ += static_cast<long long>(count);
-    remaining_ -= static_cast<long long>(count);
+    advance(static_cast<long long>(count));
+  }
+
+  /// Goes on at the byte `position` of the file, before or behind this one and not past the end.
+  void move_to(long long position) {
+    constexpr long long longest_step = 1 << 30;  // a long may have 32 bits
+    while (position != position_) {
+      const long long step = std::clamp(position - position_, -longest_step, longest_step);
+      if (std::fseek(file_.get(), static_cast<long>(step), SEEK_CUR) != 0)
+        fail_io(path_, position_, "cannot be read: ", last_system_error().message());
+      advance(step);
+    }
   }
 
  private:
+  void advance(long long count) {
+    position_ += count;
+    remaining_ -= count;
+  }
+
   static void close(std::FILE* file) { std::fclose(file); }
 
   std::string path_;
@@ -75,27 +91,60 @@ class InputFile {
   long long remaining_ = 0;
 };
 
-/// Writes the whole file or none: under another name first, the name wanted being given at the end.
-inline void write_file(const std::string& path, const std::string& header, const void* data, std::size_t data_bytes) {
-  const std::string partial = path + ".partial";
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  // A rename would put a file in the place of a device such as /dev/null.
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    fail_io(path, -1, "cannot be written: it exists and is not a regular file");
-  std::FILE* const file = std::fopen(partial.c_str(), "wb");
-  if (file == nullptr) fail_io(path, -1, "cannot be written: ", partial, ": ", last_system_error().message());
+/// A file written from its beginning to its end, whole or not at all: under another name first, which is gone where
+/// something fails; `finish` gives it the name wanted.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::string& path) : path_(path), partial_(path + ".partial") {
+    std::error_code error;
+    const std::filesystem::file_status status = std::filesystem::status(path_, error);
+    // A rename would put a file in the place of a device such as /dev/null.
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+      fail_io(path_, -1, "cannot be written: it exists and is not a regular file");
+    file_ = std::fopen(partial_.c_str(), "wb");
+    if (file_ == nullptr) fail_io(path_, -1, "cannot be written: ", partial_, ": ", last_system_error().message());
+  }
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile() { discard(); }
 
-  error.clear();
-  const bool complete = std::fwrite(header.data(), 1, header.size(), file) == header.size() &&
-                        (data_bytes == 0 || std::fwrite(data, 1, data_bytes, file) == data_bytes);
-  if (!complete) error = last_system_error();
-  if (std::fclose(file) != 0 && !error) error = last_system_error();
-  if (!error) std::filesystem::rename(partial, path, error);
-  if (!error) return;
-  std::error_code ignored;
-  std::filesystem::remove(partial, ignored);
-  fail_io(path, -1, "cannot be written: ", error.message());
+  void write(const void* bytes, std::size_t count) {
+    if (count > 0 && std::fwrite(bytes, 1, count, file_) != count) fail_with(last_system_error());
+  }
+
+  void finish() {
+    std::error_code error;
+    if (std::fclose(std::exchange(file_, nullptr)) != 0) error = last_system_error();
+    if (!error) std::filesystem::rename(partial_, path_, error);
+    if (error) fail_with(error);
+    is_finished_ = true;
+  }
+
+ private:
+  void discard() {
+    if (is_finished_) return;
+    if (file_ != nullptr) std::fclose(std::exchange(file_, nullptr));
+    std::error_code ignored;
+    std::filesystem::remove(partial_, ignored);
+  }
+
+  [[noreturn]] void fail_with(const std::error_code& error) {
+    discard();  // here too, for where there are no exceptions
+    fail_io(path_, -1, "cannot be written: ", error.message());
+  }
+
+  std::string path_;
+  std::string partial_;
+  std::FILE* file_ = nullptr;
+  bool is_finished_ = false;
+};
+
+/// Writes the whole file or none.
+inline void write_file(const std::string& path, const std::string& header, const void* data, std::size_t data_bytes) {
+  OutputFile file(path);
+  file.write(header.data(), header.size());
+  file.write(data, data_bytes);
+  file.finish();
 }
 
 /// Text from a file, fit for an error message: short, and printable ASCII only.

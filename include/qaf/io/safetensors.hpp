@@ -1,302 +1,41 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
+#include <cstddef>
+#include <functional>
 #include <limits>
+#include <map>
+#include <memory>
 #include <set>
 #include <string>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <Eigen/Core>
-#include <nlohmann/json.hpp>
 
 #include <qaf/dense_tensor.hpp>
 #include <qaf/detail/file.hpp>
+#include <qaf/detail/safetensors_entries.hpp>
+#include <qaf/detail/safetensors_header.hpp>
+#include <qaf/detail/strict_json.hpp>
 #include <qaf/error.hpp>
-#include <qaf/io/npy.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf {
 
-/// What a safetensors file says about one of its tensors.
-struct SafetensorsEntry {
-  std::string name;
-  std::string dtype;              ///< the type of the entries as the file names it: "F32", "BF16", "I8" ...
-  std::vector<Index> dimensions;  ///< none for a single number; the entries lie row-major
-  long long begin = 0;            ///< the byte of the file at which the entries begin
-  long long end = 0;              ///< the byte behind the last entry
-};
-
-namespace detail::safetensors {
-
-inline constexpr long long length_bytes = 8;
-inline constexpr unsigned long long longest_header = 100000000;  // the limit of the format's own reader
-
-struct Dtype {
-  const char* name;
-  Index bits;
-};
-
-// All that the format has had so far: a file may hold tensors that are not read here beside others.
-inline constexpr Dtype dtypes[] = {{"F64", 64}, {"F32", 32},    {"F16", 16},    {"BF16", 16},   {"I64", 64},
-                                   {"I32", 32}, {"I16", 16},    {"I8", 8},      {"U64", 64},    {"U32", 32},
-                                   {"U16", 16}, {"U8", 8},      {"BOOL", 8},    {"C64", 64},    {"F8_E4M3", 8},
-                                   {"F4", 4},   {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}};
-
-/// The bits of an entry, 0 for a type that is not known.
-inline Index bits_of(const std::string& dtype) {
-  for (const Dtype& known : dtypes)
-    if (dtype == known.name) return known.bits;
-  return 0;
-}
-
-/// What stands for the types that are not read.
-struct Unreadable {};
-
-/// Calls `function` with a zero of the C++ type that `dtype` stands for.
-template <typename Function>
-auto with_stored_type(const std::string& dtype, Function function) {
-  if (dtype == "F32") return function(float{});
-  if (dtype == "F64") return function(double{});
-  if (dtype == "F16") return function(Eigen::half{});
-  if (dtype == "BF16") return function(Eigen::bfloat16{});
-  if (dtype == "I8") return function(std::int8_t{});
-  if (dtype == "I16") return function(std::int16_t{});
-  if (dtype == "I32") return function(std::int32_t{});
-  if (dtype == "I64") return function(std::int64_t{});
-  if (dtype == "U8") return function(std::uint8_t{});
-  if (dtype == "U16") return function(std::uint16_t{});
-  if (dtype == "U32") return function(std::uint32_t{});
-  if (dtype == "U64") return function(std::uint64_t{});
-  return function(Unreadable{});
-}
-
-/// Reads the JSON object in a header:
-/// {"__metadata__": {...}, "name": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]}, ...}.
-class HeaderParser {
- public:
-  /// The file stands behind the header, at the first byte of data.
-  explicit HeaderParser(const InputFile& file)
-      : path_(file.path()), data_begin_(file.position()), data_bytes_(file.remaining()) {}
-
-  std::vector<SafetensorsEntry> parse(const std::string& text) {
-    const Json header = parse_json(text);
-    std::vector<SafetensorsEntry> entries;
-    for (auto item = header.begin(); item != header.end(); ++item) {
-      if (item.key() == "__metadata__")
-        check_metadata(item.value());
-      else
-        entries.push_back(parse_entry(item.key(), item.value()));
-    }
-    check_places(entries);
-    return entries;
-  }
-
- private:
-  using Json = nlohmann::json;
-  using Event = Json::parse_event_t;
-
-  Json parse_json(const std::string& text) {
-    const auto see = [this](int depth, Event event, const Json& part) { return see_part(depth, event, part); };
-    Json header = Json::parse(text, see, false);
-    if (header.is_discarded()) fail("the header is not valid JSON");
-    if (!header.is_object()) fail("the header is not a JSON object");
-    if (has_deep_part_) fail("the header has lists or objects nested deeper than a tensor's shape");
-    if (has_key_twice_) fail("the header has the key '", printable(key_twice_), "' twice in one object");
-    return header;
-  }
-
-  /// Sees every part of the header as it is parsed: notes what the finished object does not tell, and
-  /// drops what is nested too deep, which could take far more memory than its text.
-  bool see_part(int depth, Event event, const Json& part) {
-    constexpr int most_depth = 2;  // header, tensor, shape
-    const std::size_t level = static_cast<std::size_t>(depth);
-    if (event == Event::object_start || event == Event::array_start) {
-      has_deep_part_ = has_deep_part_ || depth > most_depth;
-      if (depth <= most_depth) keys_[level].clear();
-      return depth <= most_depth;
-    }
-    if (event == Event::key && depth <= most_depth + 1) {
-      const std::string& key = part.get_ref<const std::string&>();
-      const bool is_new = keys_[level - 1].insert(key).second;
-      if (!is_new) key_twice_ = key;
-      has_key_twice_ = has_key_twice_ || !is_new;
-    }
-    return true;
-  }
-
-  void check_metadata(const Json& metadata) const {
-    const auto is_text = [](const Json& value) { return value.is_string(); };
-    if (!metadata.is_object() || !std::all_of(metadata.begin(), metadata.end(), is_text))
-      fail("__metadata__ must be an object of texts");
-  }
-
-  SafetensorsEntry parse_entry(const std::string& name, const Json& fields) const {
-    if (!fields.is_object()) fail_tensor(name, "must be an object, got ", fields.type_name());
-    SafetensorsEntry entry;
-    entry.name = name;
-    const Json& dtype = field(name, fields, "dtype");
-    if (!dtype.is_string()) fail_tensor(name, "must have a text as its dtype, got ", dtype.type_name());
-    entry.dtype = dtype.get_ref<const std::string&>();
-    entry.dimensions = numbers(name, fields, "shape");
-    const std::vector<Index> offsets = numbers(name, fields, "data_offsets");
-    if (offsets.size() != 2) fail_tensor(name, "must have two data_offsets, got ", offsets.size());
-    if (offsets[0] > offsets[1])
-      fail_tensor(name, "has data_offsets that end at ", offsets[1], ", before they begin at ", offsets[0]);
-    if (offsets[1] > data_bytes_)
-      fail_tensor(name, "has data_offsets up to ", offsets[1], ", the file has ", data_bytes_, " bytes of data");
-    entry.begin = data_begin_ + offsets[0];
-    entry.end = data_begin_ + offsets[1];
-    check_size(entry);
-    return entry;
-  }
-
-  const Json& field(const std::string& name, const Json& fields, const char* key) const {
-    const auto found = fields.find(key);
-    if (found == fields.end()) fail_tensor(name, "lacks its ", key);
-    return *found;
-  }
-
-  std::vector<Index> numbers(const std::string& name, const Json& fields, const char* key) const {
-    constexpr std::uint64_t most = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
-    const Json& list = field(name, fields, key);
-    if (!list.is_array()) fail_tensor(name, "must have a list as its ", key, ", got ", list.type_name());
-    std::vector<Index> values;
-    for (const Json& value : list) {
-      if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
-        fail_tensor(name, "must have integers from 0 to ", most, " in its ", key);
-      values.push_back(static_cast<Index>(value.get<std::uint64_t>()));
-    }
-    return values;
-  }
-
-  void check_size(const SafetensorsEntry& entry) const {
-    Index bits = bits_of(entry.dtype);
-    if (bits == 0) fail_tensor(entry.name, "has the unknown dtype '", printable(entry.dtype), "'");
-    bool is_empty = false;
-    for (const Index size : entry.dimensions) {
-      is_empty = is_empty || size == 0;
-      if (size == 0) continue;
-      if (bits > std::numeric_limits<Index>::max() / size)
-        fail_tensor(entry.name, "has the shape ", printable(shape_text(entry.dimensions)),
-                    ", with more entries than an index can count");
-      bits *= size;
-    }
-    if (is_empty) bits = 0;
-    if (bits % 8 != 0 || bits / 8 != entry.end - entry.begin)
-      fail_tensor(entry.name, "has data_offsets over ", entry.end - entry.begin, " bytes, its ",
-                  printable(shape_text(entry.dimensions)), " entries of type ", entry.dtype, " take ", bits / 8,
-                  bits % 8 == 0 ? "" : " and a part");
-  }
-
-  /// Brings the tensors into the order of their data, which must lie one behind the other.
-  void check_places(std::vector<SafetensorsEntry>& entries) const {
-    std::sort(entries.begin(), entries.end(), [](const SafetensorsEntry& one, const SafetensorsEntry& other) {
-      return one.begin != other.begin ? one.begin < other.begin : one.end < other.end;
-    });
-    long long place = data_begin_;
-    for (const SafetensorsEntry& entry : entries) {
-      const std::string tensor = "the tensor '" + printable(entry.name) + "'";
-      if (entry.begin < place) fail_io(path_, entry.begin, tensor, " overlaps with the one before it");
-      if (entry.begin > place)
-        fail_io(path_, place, "has a hole of ", entry.begin - place, " bytes in its data before ", tensor);
-      place = entry.end;
-    }
-    const long long end = data_begin_ + data_bytes_;
-    if (place < end) fail_io(path_, place, "has ", end - place, " bytes of data behind the last tensor");
-  }
-
-  template <typename... Parts>
-  [[noreturn]] void fail(const Parts&... sentence) const {
-    fail_io(path_, length_bytes, sentence...);
-  }
-
-  template <typename... Parts>
-  [[noreturn]] void fail_tensor(const std::string& name, const Parts&... sentence) const {
-    fail("the tensor '", printable(name), "' ", sentence...);
-  }
-
-  std::string path_;
-  long long data_begin_;
-  long long data_bytes_;
-  std::set<std::string> keys_[3];  // of the object that is open at each depth
-  std::string key_twice_;
-  bool has_key_twice_ = false;
-  bool has_deep_part_ = false;
-};
-
-/// Leaves the file at the first byte of data.
-inline std::vector<SafetensorsEntry> read_header(InputFile& file) {
-  unsigned char bytes[length_bytes];
-  file.read(bytes, sizeof(bytes), "the length of the header");
-  std::uint64_t length = 0;
-  for (int k = length_bytes - 1; k >= 0; --k) length = 256 * length + bytes[k];
-  if (length > longest_header)
-    fail_io(file.path(), 0, "is damaged or no safetensors file: its header would have ", length,
-            " bytes, more than the ", longest_header, " that are allowed");
-  file.require(static_cast<long long>(length), "the header");
-  std::string text(static_cast<std::size_t>(length), ' ');
-  file.read(&text[0], text.size(), "the header");
-  return HeaderParser(file).parse(text);
-}
-
-inline const SafetensorsEntry& find_entry(const std::string& path, const std::vector<SafetensorsEntry>& entries,
-                                          const std::string& name) {
-  constexpr std::size_t most_named = 4;
-  std::string others;
-  for (const SafetensorsEntry& entry : entries) {
-    if (entry.name == name) return entry;
-    const std::size_t position = static_cast<std::size_t>(&entry - entries.data());
-    if (position < most_named) others += (others.empty() ? "'" : ", '") + printable(entry.name) + "'";
-  }
-  if (entries.size() > most_named) others += concatenate(" and ", entries.size() - most_named, " more");
-  fail_io(path, -1, "has no tensor '", printable(name), "'; it has ", others.empty() ? "none" : others);
-}
-
-/// Goes on to the byte `position` of the file.
-inline void skip_to(InputFile& file, long long position) {
-  constexpr long long block_size = 65536;
-  std::vector<char> block;
-  while (file.position() < position) {
-    block.resize(static_cast<std::size_t>(std::min(block_size, position - file.position())));
-    file.read(block.data(), block.size(), "the data");
-  }
-}
-
-template <typename Scalar, typename Stored>
-Scalar converted(Stored entry) {
-  // Eigen's types of 16 bits convert to float and nothing else.
-  if constexpr (std::is_arithmetic_v<Stored>)
-    return static_cast<Scalar>(entry);
-  else
-    return static_cast<Scalar>(static_cast<float>(entry));
-}
-
-template <typename Stored, typename Scalar>
-DenseTensor<Scalar> read_entries(InputFile& file, const SafetensorsEntry& entry) {
-  DenseTensor<Scalar> tensor(entry.dimensions, StorageOrder::row_major);
-  skip_to(file, entry.begin);
-  constexpr Index block_size = 8192;
-  std::vector<Stored> block;
-  for (Index done = 0; done < tensor.size(); done += block_size) {
-    block.resize(static_cast<std::size_t>(std::min(block_size, tensor.size() - done)));
-    file.read(block.data(), block.size() * sizeof(Stored), "the data");
-    if (host_is_big_endian()) swap_bytes(block);
-    std::transform(block.begin(), block.end(), tensor.data() + done, converted<Scalar, Stored>);
-  }
-  return tensor;
-}
-
-}  // namespace detail::safetensors
-
 /// The tensors of a safetensors file, in the order of their data.
 /// Errors: `IoError` where the file cannot be read or is no well-formed safetensors file: also where
 /// the data of two tensors overlap, or are not all there is behind the header.
-/// Memory: a small multiple of the header's, which has at most 100 MB.
+/// Memory: a multiple of the header's, which has at most 100 MB.
 inline std::vector<SafetensorsEntry> list_safetensors(const std::string& path) {
   detail::InputFile file(path);
-  return detail::safetensors::read_header(file);
+  return detail::safetensors::read_header(file).entries;
+}
+
+/// The texts that a safetensors file has beside its tensors, by their names. Errors: as for `list_safetensors`.
+inline std::map<std::string, std::string> read_safetensors_metadata(const std::string& path) {
+  detail::InputFile file(path);
+  return detail::safetensors::read_header(file).metadata;
 }
 
 /// Reads the tensor `name` of a safetensors file, row-major. `Scalar` is the type in the file or one that
@@ -306,22 +45,171 @@ inline std::vector<SafetensorsEntry> list_safetensors(const std::string& path) {
 /// another type. Memory: the tensor and 128 KiB; nothing is allocated for entries that the file does not have.
 template <typename Scalar>
 DenseTensor<Scalar> read_safetensors(const std::string& path, const std::string& name) {
-  constexpr NpyType wanted = detail::npy::type_of<Scalar>();
   detail::InputFile file(path);
-  const std::vector<SafetensorsEntry> entries = detail::safetensors::read_header(file);
-  const SafetensorsEntry& entry = detail::safetensors::find_entry(path, entries, name);
-  return detail::safetensors::with_stored_type(entry.dtype, [&](auto zero) -> DenseTensor<Scalar> {
-    using Stored = decltype(zero);
-    const std::string tensor = "the tensor '" + detail::printable(name) + "'";
-    if constexpr (std::is_same_v<Stored, detail::safetensors::Unreadable>)
-      detail::fail_io(path, entry.begin, tensor, " holds ", entry.dtype,
-                      " entries; supported are F16, BF16, F32, F64, I8 to I64 and U8 to U64");
-    else if constexpr (detail::npy::holds_every_value<Stored, Scalar>())
-      return detail::safetensors::read_entries<Stored, Scalar>(file, entry);
-    else
-      detail::fail_io(path, entry.begin, tensor, " holds ", entry.dtype, " entries, which ", to_string(wanted),
-                      " cannot hold without loss");
+  const detail::safetensors::Header header = detail::safetensors::read_header(file);
+  return detail::safetensors::read_tensor<Scalar>(file, header, name);
+}
+
+/// A tensor that is to be written, and its name. Entries of a variable are not copied: it must live, and not change,
+/// until they are written. A temporary is taken over.
+///
+/// The entries are float, double, Eigen::half, Eigen::bfloat16 or integers of 8 to 64 bits.
+class NamedTensor {
+ public:
+  /// Entries anywhere in memory, in `storage_order`; in the file they lie row-major. Errors: a negative size, more
+  /// entries than an index can count, no entries where there should be some.
+  template <typename Scalar>
+  NamedTensor(std::string name, const Scalar* entries, std::vector<Index> dimensions,
+              StorageOrder storage_order = StorageOrder::row_major)
+      : NamedTensor(stored_as<Scalar>(std::move(name), entries, std::move(dimensions), storage_order)) {}
+
+  template <typename Scalar>
+  NamedTensor(std::string name, const DenseTensor<Scalar>& tensor)
+      : NamedTensor(std::move(name), tensor.data(), tensor.dimensions(), tensor.storage_order()) {}
+
+  template <typename Scalar>
+  NamedTensor(std::string name, DenseTensor<Scalar>&& tensor)
+      : NamedTensor(std::move(name), std::make_shared<const DenseTensor<Scalar>>(std::move(tensor))) {}
+
+  /// An Eigen matrix or array: of one mode when it is a row or a column by its type, otherwise of two.
+  template <typename Derived>
+  NamedTensor(std::string name, const Eigen::PlainObjectBase<Derived>& matrix)
+      : NamedTensor(std::move(name), matrix.data(), dimensions_of(matrix), storage_order_of<Derived>()) {}
+
+  template <typename Derived>
+  NamedTensor(std::string name, Eigen::PlainObjectBase<Derived>&& matrix)
+      : NamedTensor(std::move(name), std::make_shared<const Derived>(std::move(matrix.derived()))) {}
+
+  /// The same, each entry stored as another type: real numbers rounded to the nearest, such as float to Eigen::half;
+  /// integers must be ones of that type, which is seen to when they are written.
+  template <typename Stored, typename Scalar>
+  static NamedTensor stored_as(std::string name, const Scalar* entries, std::vector<Index> dimensions,
+                               StorageOrder storage_order = StorageOrder::row_major) {
+    const Index count = detail::checked_size("NamedTensor", dimensions);
+    if (entries == nullptr && count > 0)
+      detail::fail("NamedTensor", "the tensor '", detail::printable(name), "' of ", detail::shape_text(dimensions),
+                   " has no entries to point to");
+    const auto write = [entries, storage_order, count](detail::OutputFile& file, const NamedTensor& self) {
+      detail::safetensors::write_entries<Stored>(file, self.name_, entries, self.dimensions_, storage_order, count);
+    };
+    return {std::move(name), detail::safetensors::dtype_of<Stored>(), std::move(dimensions), write};
+  }
+
+  /// Entries that are computed when they are written, so that only those of one tensor are in memory: `compute`
+  /// returns as many as `dimensions` tell, row-major, in a container with `data()` and `size()`.
+  template <typename Scalar, typename Compute>
+  static NamedTensor computed(std::string name, std::vector<Index> dimensions, Compute compute) {
+    const Index count = detail::checked_size("NamedTensor", dimensions);
+    const auto write = [compute, count](detail::OutputFile& file, const NamedTensor& self) {
+      const auto& entries = compute();
+      if (static_cast<Index>(entries.size()) != count)
+        detail::fail("NamedTensor", "the tensor '", detail::printable(self.name_), "' of ",
+                     detail::shape_text(self.dimensions_), " was computed with ", entries.size(), " entries");
+      detail::safetensors::write_entries<Scalar>(file, self.name_, entries.data(), self.dimensions_,
+                                                 StorageOrder::row_major, count);
+    };
+    return {std::move(name), detail::safetensors::dtype_of<Scalar>(), std::move(dimensions), write};
+  }
+
+  const std::string& name() const { return name_; }
+  /// The type that entries have in the file: "F32", "I8" ...
+  const std::string& dtype() const { return dtype_; }
+  const std::vector<Index>& dimensions() const { return dimensions_; }
+
+  /// Appends the entries to a file; for `write_safetensors`.
+  void write_to(detail::OutputFile& file) const { write_(file, *this); }
+
+ private:
+  using Write = std::function<void(detail::OutputFile&, const NamedTensor&)>;
+
+  NamedTensor(std::string name, const char* dtype, std::vector<Index> dimensions, Write write)
+      : name_(std::move(name)), dtype_(dtype), dimensions_(std::move(dimensions)), write_(std::move(write)) {}
+
+  // Keeps what it is to write.
+  template <typename Tensor>
+  NamedTensor(std::string name, const std::shared_ptr<const Tensor>& tensor) : NamedTensor(std::move(name), *tensor) {
+    write_ = [tensor, write = write_](detail::OutputFile& file, const NamedTensor& self) { write(file, self); };
+  }
+
+  template <typename Derived>
+  static std::vector<Index> dimensions_of(const Eigen::PlainObjectBase<Derived>& matrix) {
+    if (Derived::IsVectorAtCompileTime) return {matrix.size()};
+    return {matrix.rows(), matrix.cols()};
+  }
+
+  template <typename Derived>
+  static constexpr StorageOrder storage_order_of() {
+    return Derived::IsRowMajor ? StorageOrder::row_major : StorageOrder::column_major;
+  }
+
+  std::string name_;
+  std::string dtype_;
+  std::vector<Index> dimensions_;
+  Write write_;
+};
+
+namespace detail::safetensors {
+
+inline void check_content(const std::vector<NamedTensor>& tensors, const std::map<std::string, std::string>& metadata) {
+  constexpr char function[] = "write_safetensors";
+  std::set<std::string> names;
+  for (const NamedTensor& tensor : tensors) {
+    const std::string& name = tensor.name();
+    if (name.empty()) fail(function, "every tensor must have a name, got an empty one");
+    if (name == metadata_key) fail(function, "no tensor can have the name '", metadata_key, "', the format's own");
+    if (!is_utf8(name)) fail(function, "names must be UTF-8, got '", printable(name), "'");
+    if (!names.insert(name).second) fail(function, "two tensors have the name '", printable(name), "'");
+  }
+  for (const auto& [name, text] : metadata)
+    if (!is_utf8(name) || !is_utf8(text))
+      fail(function, "metadata must be UTF-8, got other bytes in '", printable(name), "'");
+}
+
+/// Where the tensors lie behind the header, and the numbers of the tensors in that order: wider types first, so that
+/// all entries are aligned, and by name.
+inline std::pair<std::vector<SafetensorsEntry>, std::vector<std::size_t>> places_of(
+    const std::vector<NamedTensor>& tensors) {
+  std::vector<std::size_t> order(tensors.size());
+  for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+  std::sort(order.begin(), order.end(), [&](std::size_t one, std::size_t other) {
+    const NamedTensor &a = tensors[one], &b = tensors[other];
+    const std::size_t number_a = number_of(a.dtype()), number_b = number_of(b.dtype());
+    return number_a != number_b ? number_a > number_b : a.name() < b.name();
   });
+  std::vector<SafetensorsEntry> entries;
+  long long place = 0;
+  for (const std::size_t k : order) {
+    const NamedTensor& tensor = tensors[k];
+    const Index count = checked_size("write_safetensors", tensor.dimensions());
+    const Index bytes = bits_of(tensor.dtype()) / 8;
+    if (count > (std::numeric_limits<long long>::max() - place) / bytes)
+      fail("write_safetensors", "the tensors have more bytes than an index can count");
+    entries.push_back({tensor.name(), tensor.dtype(), tensor.dimensions(), place, place + count * bytes});
+    place += count * bytes;
+  }
+  return {std::move(entries), std::move(order)};
+}
+
+}  // namespace detail::safetensors
+
+/// Writes a safetensors file with the tensors, sorted as the format's own writer sorts them, and the texts. The file is
+/// whole or not there: it is written as `path + ".partial"`, then renamed, replacing what was.
+/// Errors: `IoError` where it cannot be written; `std::invalid_argument` for a name that is empty, not UTF-8, there
+/// twice or `__metadata__`, texts that are not UTF-8, and a header above the format's 100 MB.
+/// Memory: the header and 128 KiB; nothing of the tensors is copied.
+inline void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  namespace st = detail::safetensors;
+  st::check_content(tensors, metadata);
+  const auto [entries, order] = st::places_of(tensors);
+  const std::string header = st::header_bytes(entries, metadata);
+  if (header.size() - st::length_bytes > st::longest_header)
+    detail::fail("write_safetensors", "names, shapes and metadata take ", header.size() - st::length_bytes,
+                 " bytes, more than the ", st::longest_header, " that a header may have");
+  detail::OutputFile file(path);
+  file.write(header.data(), header.size());
+  for (const std::size_t k : order) tensors[k].write_to(file);
+  file.finish();
 }
 
 }  // namespace qaf
