@@ -151,15 +151,25 @@ inline const Step& factorable_step(const Network& network, const std::string& na
                            (known.empty() ? "none" : known));
 }
 
+/// A layer's weights as the tensor that is factored: `O x I x (kh kw)`, or `O x I` of a linear layer and of a kernel of
+/// 1 x 1.
+inline qaf::DenseTensor<float> factored_weights(const Network& network, const std::string& name) {
+  qaf::DenseTensor<float> weights = network.parameters.at(name + ".weight");
+  const std::vector<qaf::Index> sizes = weights.dimensions();
+  if (sizes.size() == 4 && sizes[2] * sizes[3] == 1)
+    weights.reshape({sizes[0], sizes[1]});
+  else if (sizes.size() == 4)
+    weights.reshape({sizes[0], sizes[1], sizes[2] * sizes[3]});
+  return weights;
+}
+
 /// Replaces the weights of a convolution or linear layer by others of its size; the last two sizes of a convolution's
 /// may be one.
 inline void replace_weights(Network& network, const std::string& name, const qaf::DenseTensor<float>& weights) {
   factorable_step(network, name);
   qaf::DenseTensor<float>& replaced = network.parameters.at(name + ".weight");
   const std::vector<qaf::Index> sizes = replaced.dimensions();
-  std::vector<qaf::Index> factored = sizes;
-  if (sizes.size() == 4) factored = {sizes[0], sizes[1], sizes[2] * sizes[3]};
-  if (weights.dimensions() != sizes && weights.dimensions() != factored)
+  if (weights.dimensions() != sizes && weights.dimensions() != factored_weights(network, name).dimensions())
     throw std::runtime_error("the weights of " + name + " must be " + qaf::detail::shape_text(sizes) +
                              (sizes.size() == 4 ? ", its last two sizes may be one" : "") + ", got " +
                              qaf::detail::shape_text(weights.dimensions()));
