@@ -1,0 +1,203 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <qaf/allocation.hpp>
+#include <qaf/candidates.hpp>
+#include <qaf/detail/number_text.hpp>
+#include <qaf/error.hpp>
+#include <qaf/layer_cost.hpp>
+#include <qaf/types.hpp>
+
+namespace qaf {
+
+/// What a budget counts.
+enum class Measure { parameters, bits, macs, bops };
+
+/// "parameters", "bits", "macs" or "bops".
+inline const char* to_string(Measure measure) {
+  switch (measure) {
+    case Measure::parameters:
+      return "parameters";
+    case Measure::bits:
+      return "bits";
+    case Measure::macs:
+      return "macs";
+    case Measure::bops:
+      return "bops";
+  }
+  return "unknown";
+}
+
+/// The part of a cost that a budget counts.
+inline double measured(const LayerCost& cost, Measure measure) {
+  switch (measure) {
+    case Measure::parameters:
+      return cost.parameters;
+    case Measure::bits:
+      return cost.bits;
+    case Measure::macs:
+      return cost.macs;
+    case Measure::bops:
+      return cost.bops;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+/// What becomes of a layer. After a change to `form`, `rank`, `bits` or `activation_bits` call `update_costs`, and
+/// `update_errors` where the candidates are at hand.
+struct PlannedLayer {
+  Layer layer = {};
+  Form form = Form::original;
+  Index rank = 0;  ///< where it is factored, else 0
+  int bits = 32;   ///< 32 for the original, in float32
+  int activation_bits = 8;
+  double weight = 1;          ///< of the squared relative error in the plan's loss
+  double relative_error = 0;  ///< predicted
+  LayerCost cost = {};
+};
+
+/// What becomes of the layers of a network.
+struct Plan {
+  std::vector<PlannedLayer> layers = {};
+  Measure measure = Measure::bits;
+  double budget = 0;        ///< the most that `measured(total, measure)` was to be
+  LayerCost total = {};     ///< of all layers
+  LayerCost original = {};  ///< of all layers as they were, in float32
+  double loss = 0;          ///< the sum of weight times squared relative error, predicted
+  double bound = 0;         ///< what the candidates' least loss within the budget cannot be below
+};
+
+/// The cost of all layers as they are, in float32. Errors: a field of a layer out of range.
+inline LayerCost original_cost(const std::vector<LayerCandidates>& layers) {
+  LayerCost total;
+  for (const LayerCandidates& layer : layers) total += original_cost(layer.layer);
+  return total;
+}
+
+namespace detail {
+
+/// Sums over the layers.
+inline void update_totals(Plan& plan) {
+  plan.total = plan.original = {};
+  plan.loss = 0;
+  for (const PlannedLayer& one : plan.layers) {
+    plan.total += one.cost;
+    plan.original += original_cost(one.layer);
+    plan.loss += one.weight * one.relative_error * one.relative_error;
+  }
+}
+
+inline void check_candidates(const char* function, const LayerCandidates& layer) {
+  validate(layer.layer);
+  if (layer.candidates.empty()) fail(function, "layer '", layer.layer.name, "' has no candidates");
+  if (!(layer.weight >= 0 && std::isfinite(layer.weight)))
+    fail(function, "the weight of layer '", layer.layer.name, "' must be 0 or more and finite, got ", layer.weight);
+  for (const Candidate& one : layer.candidates)
+    if (!(one.relative_error >= 0 && std::isfinite(one.relative_error)))
+      fail(function, "the errors of layer '", layer.layer.name, "' must be 0 or more and finite, got ",
+           one.relative_error);
+}
+
+inline std::string candidate_text(Form form, Index rank, int bits) {
+  if (form == Form::original) return "original";
+  const std::string text = concatenate(to_string(form), " at ", bits, " bits");
+  return form == Form::factored ? concatenate(text, " and rank ", rank) : text;
+}
+
+}  // namespace detail
+
+/// Chooses for each layer one of its candidates so that the sum of weight times squared relative error is least and the
+/// cost of all is no more than the budget; see `allocate`, from which also comes the bound. Equal weights count each
+/// layer's error relative to its own norm; to count errors of the weights themselves give each layer the square of its
+/// norm, to count what they do to the network's output give what you measured.
+/// Errors: no layers, a layer without candidates, errors or weights out of range, a budget below the least that the
+/// candidates cost, which the sentence names.
+inline Plan make_plan(const std::vector<LayerCandidates>& layers, Measure measure, double budget) {
+  constexpr const char* function = "make_plan";
+  if (layers.empty()) detail::fail(function, "there must be at least one layer");
+  std::vector<std::vector<Choice>> groups;
+  double least = 0;
+  for (const LayerCandidates& layer : layers) {
+    detail::check_candidates(function, layer);
+    groups.emplace_back();
+    double cheapest = std::numeric_limits<double>::infinity();
+    for (const Candidate& one : layer.candidates) {
+      const double cost = measured(one.cost, measure);
+      groups.back().push_back({cost, layer.weight * one.relative_error * one.relative_error});
+      cheapest = std::min(cheapest, cost);
+    }
+    least += cheapest;
+  }
+  if (!(budget >= least))
+    detail::fail(function, "the budget must be at least ", detail::number_text(least), " ", to_string(measure),
+                 ", which the cheapest candidates of all layers cost, got ", detail::number_text(budget));
+  const Allocation allocation = allocate(groups, budget);
+  Plan plan;
+  plan.measure = measure;
+  plan.budget = budget;
+  plan.bound = allocation.bound;
+  for (std::size_t k = 0; k < layers.size(); ++k) {
+    const Candidate& one = layers[k].candidates[allocation.choices[k]];
+    plan.layers.push_back({layers[k].layer, one.form, one.rank, one.bits, layers[k].activation_bits, layers[k].weight,
+                           one.relative_error, one.cost});
+  }
+  detail::update_totals(plan);
+  return plan;
+}
+
+/// Computes the costs of an edited plan, its totals and its loss anew; the predicted errors stay. `quantizer_of_bits`:
+/// as `candidates_of`. Errors: a field of a layer out of range.
+template <typename QuantizerOfBits = UniformOfBits>
+void update_costs(Plan& plan, const QuantizerOfBits& quantizer_of_bits = {}) {
+  for (PlannedLayer& one : plan.layers)
+    one.cost = detail::cost_of_form(one.layer, one.form, one.rank, one.bits, one.activation_bits, quantizer_of_bits);
+  detail::update_totals(plan);
+}
+
+/// The relative error that candidates foretell: that of the candidate itself, or interpolated between the ranks of two.
+/// Errors: no candidate of this form and these bits, or a rank outside of theirs.
+inline double predicted_error(const LayerCandidates& layer, Form form, Index rank, int bits) {
+  constexpr const char* function = "predicted_error";
+  detail::check_candidates(function, layer);
+  std::vector<std::pair<Index, double>> measured;
+  for (const Candidate& one : layer.candidates) {
+    if (one.form != form || (one.bits != bits && form != Form::original)) continue;
+    if (form != Form::factored || one.rank == rank) return one.relative_error;
+    if (one.measured) measured.emplace_back(one.rank, one.relative_error);
+  }
+  std::sort(measured.begin(), measured.end());
+  if (measured.empty() || rank < measured.front().first || rank > measured.back().first)
+    detail::fail(
+        function, "layer '", layer.layer.name, "' has no candidates about ", detail::candidate_text(form, rank, bits),
+        measured.empty()
+            ? std::string()
+            : detail::concatenate("; their ranks go from ", measured.front().first, " to ", measured.back().first));
+  return detail::ErrorOfRank(measured)(rank);
+}
+
+/// Predicts the errors of an edited plan anew, and its loss. `layers`: the candidates, in the order of the plan.
+/// Errors: another number of layers, or one of another name; those of `predicted_error`.
+inline void update_errors(Plan& plan, const std::vector<LayerCandidates>& layers) {
+  constexpr const char* function = "update_errors";
+  if (layers.size() != plan.layers.size())
+    detail::fail(function, "the plan has ", plan.layers.size(), " layers, got candidates of ", layers.size());
+  std::vector<double> errors;
+  for (std::size_t k = 0; k < layers.size(); ++k) {
+    const PlannedLayer& one = plan.layers[k];
+    if (layers[k].layer.name != one.layer.name)
+      detail::fail(function, "layer ", k, " of the plan is '", one.layer.name, "', got candidates of '",
+                   layers[k].layer.name, "'");
+    errors.push_back(predicted_error(layers[k], one.form, one.rank, one.bits));
+  }
+  for (std::size_t k = 0; k < layers.size(); ++k) plan.layers[k].relative_error = errors[k];
+  detail::update_totals(plan);
+}
+
+}  // namespace qaf
