@@ -146,7 +146,6 @@ inline std::string spending_section(const NetworkReport& report) {
 
 inline Plot error_plot(const NetworkReport& report) {
   Plot plot;
-  plot.title = "error against bits, at the rank of each layer";
   plot.x_label = "bits of a code";
   plot.y_label = report.has_output_errors ? "relative error of the outputs" : "relative error of the weights";
   for (std::size_t k = 0; k < report.layers.size(); ++k) {
@@ -162,7 +161,6 @@ inline Plot error_plot(const NetworkReport& report) {
 
 inline Plot convergence_plot(const NetworkReport& report) {
   Plot plot;
-  plot.title = "error after every sweep";
   plot.x_label = "sweep";
   plot.y_label = report.has_output_errors ? "relative error of the outputs" : "relative error of the weights";
   constexpr std::size_t most_points = 400;
