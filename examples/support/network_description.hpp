@@ -136,8 +136,8 @@ class Line {
 
 /// "input channels 3 means 0.485 0.456 0.406 deviations 0.229 0.224 0.225".
 inline void parse_input(Line& line, NetworkDescription& description) {
-  if (line.word("'input', which every description begins with") != "input")
-    line.fail_with("expected 'input', which every description begins with");
+  if (line.rest() != "'input'") line.fail("expected 'input', which every description begins with");
+  line.word("");
   if (line.rest() != "'channels'") line.fail("expected 'channels'");
   line.word("");
   const auto channels = static_cast<std::size_t>(line.whole_number("channels", 1));
