@@ -62,7 +62,8 @@ int main(int argc, char** argv) {
   return run_program(program, argc, argv, [](const Arguments& arguments) {
     const std::string output = arguments.text("--output", "");
     if (output.empty()) throw UsageError("--output needs a folder: --output DIR");
-    calibrate(read_network(arguments.text("--network", QAF_EXAMPLE_DATA "/network"), arguments.text("--description", "")),
-              arguments.text("--images", QAF_EXAMPLE_DATA "/calibration_images.npy"), output);
+    calibrate(
+        read_network(arguments.text("--network", QAF_EXAMPLE_DATA "/network"), arguments.text("--description", "")),
+        arguments.text("--images", QAF_EXAMPLE_DATA "/calibration_images.npy"), output);
   });
 }

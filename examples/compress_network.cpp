@@ -22,6 +22,7 @@
 #include "support/effort.hpp"
 #include "support/finished_layers.hpp"
 #include "support/inference.hpp"
+#include "support/integer_activations.hpp"
 #include "support/interruption.hpp"
 #include "support/layer_compression.hpp"
 #include "support/network_plan.hpp"
@@ -81,8 +82,8 @@ void read_quantizer(const Arguments& arguments, Settings& settings) {
 }
 
 Settings read_settings(const Arguments& arguments) {
-  for (const char* option : {"--network", "--description", "--layers", "--plan", "--output", "--calibration",
-                             "--images", "--labels"})
+  for (const char* option :
+       {"--network", "--description", "--layers", "--plan", "--output", "--calibration", "--images", "--labels"})
     if (arguments.has(option) && arguments.text(option, "").empty())
       throw UsageError(std::string(option) + " must not be empty");
   Settings settings;
@@ -153,8 +154,8 @@ FinishedLayers::Json settings_json(const Settings& settings, const Input& input,
   }
   for (const Step& step : input.network.description.steps) {
     steps.add(step.branch + " " + step.name);
-    const qaf::Index numbers[] = {static_cast<qaf::Index>(step.kind), step.size, step.stride, step.padding,
-                                  step.dilation, step.groups};
+    const qaf::Index numbers[] = {
+        static_cast<qaf::Index>(step.kind), step.size, step.stride, step.padding, step.dilation, step.groups};
     steps.add(numbers, sizeof numbers);
     steps.add(&step.epsilon, sizeof step.epsilon);
   }
@@ -188,9 +189,8 @@ void run_layers(const Settings& settings, const Network& network, const std::map
   std::vector<const qaf::PlannedLayer*> open;
   for (const qaf::PlannedLayer& planned : plan.layers)
     if (!finished.has_layer(planned.layer.name)) open.push_back(&planned);
-  std::stable_sort(open.begin(), open.end(), [](const auto* one, const auto* other) {
-    return work_of(*one) > work_of(*other);
-  });
+  std::stable_sort(open.begin(), open.end(),
+                   [](const auto* one, const auto* other) { return work_of(*one) > work_of(*other); });
   std::vector<double> work;
   for (const qaf::PlannedLayer* planned : open) work.push_back(work_of(*planned));
   try {
@@ -216,8 +216,7 @@ void run_layers(const Settings& settings, const Network& network, const std::map
 
 std::vector<ReportedLayer> read_layers(const qaf::Plan& plan, const FinishedLayers& finished) {
   std::vector<ReportedLayer> layers;
-  for (const qaf::PlannedLayer& planned : plan.layers)
-    layers.push_back({planned, finished.read(planned.layer.name)});
+  for (const qaf::PlannedLayer& planned : plan.layers) layers.push_back({planned, finished.read(planned.layer.name)});
   return layers;
 }
 
@@ -230,21 +229,36 @@ Network with_compressed_layers(const Network& network, const std::vector<Reporte
   return result;
 }
 
+// Whether the codes are integers of 8 bits, with scales that integer arithmetic can carry.
+bool runs_on_integers(const Settings& settings, const std::vector<ReportedLayer>& layers) {
+  const std::string& quantizer = settings.layer.quantizer;
+  return (quantizer == "uniform" || quantizer == "affine" || quantizer == "ternary" || quantizer == "binary") &&
+         std::all_of(layers.begin(), layers.end(), [](const ReportedLayer& layer) {
+           return layer.planned.form == qaf::Form::original || layer.planned.bits <= 8;
+         });
+}
+
 // Measures the network as it was and compressed; moves the batch norms of the latter.
-std::vector<AccuracyRow> measure(const Settings& settings, const Input& input, Network& compressed) {
+std::vector<AccuracyRow> measure(const Settings& settings, const Input& input, const std::vector<ReportedLayer>& layers,
+                                 Network& compressed) {
   std::vector<AccuracyRow> rows;
   std::vector<qaf::Index> unchanged;
-  const auto add = [&](const char* name, const Network& network) {
-    if (!input.images) return;
-    const std::vector<qaf::Index> classes = classes_of(logits(network, *input.images));
+  const auto add = [&](const char* name, const Network& network, const InferenceHooks& hooks) {
+    const std::vector<qaf::Index> classes = classes_of(logits(network, *input.images, hooks));
     if (unchanged.empty()) unchanged = classes;
     rows.push_back({name, percent_equal(classes, input.labels), percent_equal(classes, unchanged)});
   };
-  add("as it was", input.network);
-  add("compressed", compressed);
+  if (input.images) add("as it was", input.network, {});
+  if (input.images) add("compressed", compressed, {});
   if (settings.moves_batch_norms && input.calibration) {
     match_batch_norms(compressed, batch_norm_inputs(input.network, *input.calibration), *input.calibration);
-    add("compressed, batch norms moved", compressed);
+    if (input.images) add("compressed, batch norms moved", compressed, {});
+  }
+  if (input.images && input.calibration && runs_on_integers(settings, layers)) {
+    std::map<std::string, LayerModel> models;
+    for (const ReportedLayer& layer : layers)
+      if (!layer.compressed.model.factors.empty()) models[layer.planned.layer.name] = layer.compressed.model;
+    add("the same on 8-bit activations", compressed, integer_inference(compressed, models, *input.calibration));
   }
   return rows;
 }
@@ -273,18 +287,19 @@ std::vector<std::pair<std::string, std::string>> settings_rows(const Settings& s
                                                            {"effort", settings.effort},
                                                            {"seed", std::to_string(settings.layer.seed)}};
   if (settings.budget)
-    rows.push_back({std::string("budget of ") + to_string(settings.budget->measure),
-                    svg::number(settings.budget->amount, "%g")});
+    rows.push_back(
+        {std::string("budget of ") + to_string(settings.budget->measure), svg::number(settings.budget->amount, "%g")});
   else if (!settings.plan.empty())
     rows.push_back({"plan", settings.plan});
   else
-    rows.insert(rows.end(), {{"bits", std::to_string(settings.bits)},
-                             {"reduction", svg::number(settings.reduction, "%g")}});
+    rows.insert(rows.end(),
+                {{"bits", std::to_string(settings.bits)}, {"reduction", svg::number(settings.reduction, "%g")}});
   return rows;
 }
 
 void print_tables(const NetworkReport& report) {
-  Table layers({"layer", "form", "rank", "bits", "KiB before", "KiB", "error of weights", "error of outputs", "seconds"});
+  Table layers(
+      {"layer", "form", "rank", "bits", "KiB before", "KiB", "error of weights", "error of outputs", "seconds"});
   double seconds = 0;
   for (const ReportedLayer& layer : report.layers) {
     const LayerFigures& figures = layer.compressed.figures;
@@ -350,8 +365,9 @@ void compress(const Arguments& arguments) {
   report.layers = read_layers(plan, finished);
   report.has_output_errors = input.calibration.has_value();
   Network compressed = with_compressed_layers(input.network, report.layers);
-  report.accuracies = measure(settings, input, compressed);
+  report.accuracies = measure(settings, input, report.layers, compressed);
   if (input.images) report.images = input.images->dimensions()[0];
+  report.written_row = settings.moves_batch_norms && input.calibration ? 2 : 1;
   write_network(finished.in_folder("model.safetensors"), compressed, report.layers);
   finished.write_text("report.html", report_text(report));
   std::printf("%s, written to %s; open %s in a browser\n\n", settings.network.c_str(), settings.output.c_str(),

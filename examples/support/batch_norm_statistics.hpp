@@ -58,10 +58,10 @@ inline std::map<std::string, ChannelStatistics> batch_norm_inputs(const Network&
   return statistics;
 }
 
-/// Takes back the shift and the loss of variance that replaced weights bring: the running mean of every batch norm moves
-/// by as much as the mean of its input has moved from the `original` network's, its variance changes by the same factor,
-/// both over the same images, with all batch norms before it corrected. No labels and no training are needed. A network
-/// that is unchanged stays so; statistics that were estimated anew would lose what those of training owe to its
+/// Takes back the shift and the loss of variance that replaced weights bring: the running mean of every batch norm
+/// moves by as much as the mean of its input has moved from the `original` network's, its variance changes by the same
+/// factor, both over the same images, with all batch norms before it corrected. No labels and no training are needed. A
+/// network that is unchanged stays so; statistics that were estimated anew would lose what those of training owe to its
 /// augmented images (docs/benchmarks.md). `hooks`: what stands in the place of layers. Memory as above.
 inline void match_batch_norms(Network& network, const std::map<std::string, ChannelStatistics>& original,
                               const qaf::DenseTensor<std::uint8_t>& images, const InferenceHooks& hooks = {}) {

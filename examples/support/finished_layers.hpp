@@ -18,8 +18,7 @@
 #include <qaf/detail/file.hpp>
 #include <qaf/io/model_file.hpp>
 
-#include "layer_compression.hpp"
-#include "parameters.hpp"
+#include "compressed_layer.hpp"
 
 /// A number that changes with any byte: 64-bit FNV-1a (Fowler, Noll, Vo), in hexadecimal.
 class Fingerprint {
@@ -86,10 +85,14 @@ class FinishedLayers {
 
   void write(const std::string& layer, const CompressedLayer& compressed) const {
     const LayerFigures& figures = compressed.figures;
-    const Json json = {{"relative_error", figures.relative_error}, {"output_error", figures.output_error},
-                       {"float_error", figures.float_error},       {"bits", figures.bits},
-                       {"seconds", figures.seconds},               {"sweeps", figures.sweeps},
-                       {"status", figures.status},                 {"history", figures.history},
+    const Json json = {{"relative_error", figures.relative_error},
+                       {"output_error", figures.output_error},
+                       {"float_error", figures.float_error},
+                       {"bits", figures.bits},
+                       {"seconds", figures.seconds},
+                       {"sweeps", figures.sweeps},
+                       {"status", figures.status},
+                       {"history", figures.history},
                        {"errors_of_bits", figures.errors_of_bits}};
     qaf::ModelFile file;
     file.metadata[figures_key] = json.dump();

@@ -54,7 +54,8 @@ inline std::string histogram(const std::vector<double>& counts, const std::strin
   constexpr double width = 200, height = 76, bottom = 60;
   const double most = std::max(1.0, *std::max_element(counts.begin(), counts.end()));
   const double step = width / static_cast<double>(counts.size());
-  std::string text = "<svg viewBox=\"0 0 " + svg::number(width) + " " + svg::number(height) + "\" class=\"histogram\">\n";
+  std::string text =
+      "<svg viewBox=\"0 0 " + svg::number(width) + " " + svg::number(height) + "\" class=\"histogram\">\n";
   for (std::size_t k = 0; k < counts.size(); ++k) {
     const double tall = (bottom - 4) * counts[k] / most;
     text += "<rect x=\"" + svg::number(step * static_cast<double>(k) + 0.06 * step, "%.2f") + "\" y=\"" +

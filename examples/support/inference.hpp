@@ -71,8 +71,9 @@ inline void run_layer(const Network& network, const Step& step, Maps& maps, cons
   const qaf::DenseTensor<float>& weights = network.parameters.at(step.name + ".weight");
   const qaf::Index inputs = weights.dimensions()[1] * step.groups;
   if (maps.channels() != inputs || (step.kind == StepKind::linear && maps.rows * maps.columns != 1))
-    fail(network, step, step.name + " needs maps of " + std::to_string(inputs) + " channels" +
-                            (step.kind == StepKind::linear ? " and 1 x 1 pixels" : "") + ", got " + size_text(maps));
+    fail(network, step,
+         step.name + " needs maps of " + std::to_string(inputs) + " channels" +
+             (step.kind == StepKind::linear ? " and 1 x 1 pixels" : "") + ", got " + size_text(maps));
   if (hooks.on_input) hooks.on_input(step, maps);
   const auto substitute = hooks.substitutes.find(step.name);
   maps = substitute != hooks.substitutes.end() ? substitute->second(maps)
@@ -83,8 +84,7 @@ inline void run_layer(const Network& network, const Step& step, Maps& maps, cons
 
 inline void run_batch_norm(const Network& network, const Step& step, Maps& maps) {
   const auto values = [&](const char* what) { return array_of(network, step.name + what); };
-  const Eigen::ArrayXf scale =
-      values(".weight") / (values(".running_var") + static_cast<float>(step.epsilon)).sqrt();
+  const Eigen::ArrayXf scale = values(".weight") / (values(".running_var") + static_cast<float>(step.epsilon)).sqrt();
   const Eigen::ArrayXf shift = values(".bias") - scale * values(".running_mean");
   maps.values.array().colwise() *= scale;
   maps.values.array().colwise() += shift;
@@ -92,8 +92,7 @@ inline void run_batch_norm(const Network& network, const Step& step, Maps& maps)
 
 inline Maps pooled(const Step& step, const Maps& maps) {
   const bool is_max = step.kind == StepKind::max_pool;
-  const auto [rows, columns] =
-      qaf::output_size({maps.rows, maps.columns}, {step.size, step.size}, geometry_of(step));
+  const auto [rows, columns] = qaf::output_size({maps.rows, maps.columns}, {step.size, step.size}, geometry_of(step));
   Maps result{maps.images, rows, columns, Eigen::MatrixXf(maps.channels(), maps.images * rows * columns)};
   result.values.setConstant(is_max ? -std::numeric_limits<float>::infinity() : 0.0F);
   for (qaf::Index pixel = 0; pixel < result.values.cols(); ++pixel) {
@@ -120,8 +119,9 @@ inline void add_saved(const Network& network, const Step& step, const Maps& save
   const qaf::Index channels = saved.channels(), first = (maps.channels() - channels) / 2;
   const auto subsampled = [&](qaf::Index size) { return (size - 1) / step.stride + 1; };
   if (channels > maps.channels() || subsampled(saved.rows) != maps.rows || subsampled(saved.columns) != maps.columns)
-    fail(network, step, "add with stride " + std::to_string(step.stride) + " needs maps that fit, got " +
-                            size_text(saved) + " for " + size_text(maps));
+    fail(network, step,
+         "add with stride " + std::to_string(step.stride) + " needs maps that fit, got " + size_text(saved) + " for " +
+             size_text(maps));
   for (qaf::Index pixel = 0; pixel < maps.values.cols(); ++pixel) {
     const qaf::Index image_and_row = pixel / maps.columns, column = pixel % maps.columns;
     const qaf::Index image = image_and_row / maps.rows, row = image_and_row % maps.rows;

@@ -14,12 +14,11 @@
 
 #include <qaf/cp_admm.hpp>
 #include <qaf/dense_tensor.hpp>
-#include <qaf/model_size.hpp>
 #include <qaf/plan.hpp>
-#include <qaf/quantized_model.hpp>
 #include <qaf/quantizers/any.hpp>
 #include <qaf/weighted.hpp>
 
+#include "compressed_layer.hpp"
 #include "interruption.hpp"
 
 /// What is the same for all layers.
@@ -27,28 +26,6 @@ struct LayerSettings {
   std::string quantizer = "uniform";  ///< a name that `make_quantizer` knows
   qaf::Effort effort = qaf::Effort::normal;
   std::uint64_t seed = 0;
-};
-
-/// A layer's codes. Factored: a factor a mode and a weight a component. Quantized directly: one factor, the matrix
-/// `I (kh kw) x O`, and weights of 1. Left as it is: no factors.
-using LayerModel = qaf::QuantizedCpModel<float, qaf::AnyQuantizer>;
-
-/// How a layer's compression went.
-struct LayerFigures {
-  double relative_error = 0;  ///< of the weights
-  double output_error = 0;    ///< the same as the layer's outputs see it, where inputs are known; else `relative_error`
-  double float_error = 0;     ///< of the float model that the solver started from, as `output_error`
-  double bits = 0;            ///< that the layer takes
-  double seconds = 0;
-  qaf::Index sweeps = 0;
-  std::string status;
-  std::vector<double> history;                          ///< after every sweep, as `output_error`
-  std::vector<std::pair<int, double>> errors_of_bits;  ///< at the same rank, at little effort, as `output_error`
-};
-
-struct CompressedLayer {
-  LayerModel model;
-  LayerFigures figures;
 };
 
 namespace layer_compression {
@@ -91,8 +68,8 @@ inline bool has_choice_of_bits(const std::string& quantizer) {
   return quantizer != "ternary" && quantizer != "binary" && quantizer != "nf4";
 }
 
-/// The norm of a tensor `O x I x K` or `O x I` (row-major) in the metrics of its modes but the first; `{}` for the plain
-/// one.
+/// The norm of a tensor `O x I x K` or `O x I` (row-major) in the metrics of its modes but the first; `{}` for the
+/// plain one.
 inline double weighted_norm(const qaf::DenseTensor<float>& tensor, const std::vector<Eigen::MatrixXd>& metrics) {
   const std::vector<qaf::Index>& sizes = tensor.dimensions();
   const qaf::Index inputs = sizes[1], positions = sizes.size() > 2 ? sizes[2] : 1;
@@ -129,19 +106,8 @@ inline std::vector<std::pair<int, double>> errors_of_bits(const qaf::WeightedTen
 
 }  // namespace layer_compression
 
-/// The weights that a layer's codes stand for, row-major. `original`: the weights, as they are factored.
-inline qaf::DenseTensor<float> decoded_weights(const LayerModel& model, const qaf::DenseTensor<float>& original) {
-  if (model.factors.empty()) return original;
-  if (model.factors.size() > 1) return reconstruct(decode(model), qaf::StorageOrder::row_major);
-  const qaf::Matrix<float> matrix = qaf::decode<float>(model.factors.front());
-  qaf::DenseTensor<float> weights(original.dimensions(), qaf::StorageOrder::row_major);
-  std::copy_n(matrix.data(), matrix.size(), weights.data());
-  return weights;
-}
-
 /// The layer quantized without being factored, an output channel a column.
-inline CompressedLayer quantize_layer(const qaf::DenseTensor<float>& weights, int bits,
-                                      const LayerSettings& settings) {
+inline CompressedLayer quantize_layer(const qaf::DenseTensor<float>& weights, int bits, const LayerSettings& settings) {
   const auto begin = std::chrono::steady_clock::now();
   CompressedLayer result;
   const qaf::Index outputs = weights.dimensions()[0];

@@ -39,8 +39,7 @@ inline const qaf::DenseTensor<float>& parameter(const Network& network, const St
                                                 const std::vector<qaf::Index>& shape) {
   const std::string place = place_of(network.description, step.line) + ": ";
   const auto found = network.parameters.find(name);
-  if (found == network.parameters.end())
-    throw std::runtime_error(place + network.path + " has no parameter " + name);
+  if (found == network.parameters.end()) throw std::runtime_error(place + network.path + " has no parameter " + name);
   const std::vector<qaf::Index>& sizes = found->second.dimensions();
   const auto fits = [](qaf::Index expected, qaf::Index size) { return size > 0 && (expected < 0 || expected == size); };
   if (!std::equal(shape.begin(), shape.end(), sizes.begin(), sizes.end(), fits))

@@ -34,8 +34,8 @@ enum class StepKind {
 /// One line of a description.
 struct Step {
   StepKind kind = StepKind::relu;
-  std::string name;    ///< of the parameters, or of what is saved and added
-  std::string branch;  ///< runs on the maps saved under this name; on the network's own where empty
+  std::string name;     ///< of the parameters, or of what is saved and added
+  std::string branch;   ///< runs on the maps saved under this name; on the network's own where empty
   qaf::Index size = 0;  ///< of a pool's window, both ways
   qaf::Index stride = 1, padding = 0, dilation = 1, groups = 1;  ///< both ways
   double epsilon = 1e-5;                                         ///< added to the variances of a batch norm
@@ -146,7 +146,8 @@ inline void parse_input(Line& line, NetworkDescription& description) {
     line.word("");
     std::vector<float> values;
     for (std::size_t k = 0; k < channels; ++k)
-      values.push_back(static_cast<float>(line.number("each of the " + std::to_string(channels) + " " + name, positive)));
+      values.push_back(
+          static_cast<float>(line.number("each of the " + std::to_string(channels) + " " + name, positive)));
     return values;
   };
   description.means = numbers("means", false);
@@ -159,8 +160,10 @@ inline void parse_number(Line& line, Step& step, const std::string& name) {
   else if (name == "padding")
     step.padding = line.whole_number(name, 0);
   else
-    (name == "size" ? step.size : name == "stride" ? step.stride : name == "dilation" ? step.dilation : step.groups) =
-        line.whole_number(name, 1);
+    (name == "size"       ? step.size
+     : name == "stride"   ? step.stride
+     : name == "dilation" ? step.dilation
+                          : step.groups) = line.whole_number(name, 1);
 }
 
 inline Step parse_step(Line& line) {
@@ -176,8 +179,7 @@ inline Step parse_step(Line& line) {
     known.push_back(one.word);
     if (word == one.word) grammar = &one;
   }
-  if (grammar == nullptr)
-    line.fail_with("unsupported layer kind '" + word + "'; supported are " + choice_text(known));
+  if (grammar == nullptr) line.fail_with("unsupported layer kind '" + word + "'; supported are " + choice_text(known));
   step.kind = grammar->kind;
   if (grammar->has_name) step.name = line.word("the name of the " + word);
   std::set<std::string> seen;
@@ -201,8 +203,7 @@ inline Step parse_step(Line& line) {
 /// Branches and sums name maps that were saved before.
 inline void check_saved(const Line& line, const Step& step, std::set<std::string>& saved) {
   const std::string& wanted = step.kind == StepKind::add ? step.name : step.branch;
-  if (!wanted.empty() && saved.count(wanted) == 0)
-    line.fail_with("no step before has saved '" + wanted + "'");
+  if (!wanted.empty() && saved.count(wanted) == 0) line.fail_with("no step before has saved '" + wanted + "'");
   if (!step.branch.empty() && (step.kind == StepKind::add || step.kind == StepKind::save))
     line.fail_with("save and add run on the network's own maps, not on saved ones");
   if (step.kind == StepKind::save) saved.insert(step.name);

@@ -84,9 +84,8 @@ inline qaf::Plan budget_plan(const Network& network, const std::vector<qaf::Laye
   if (!any_bits) options.bits = options.direct_bits = {qaf::make_quantizer(settings.quantizer).code_bits()};
   options.solver.start.seed = settings.seed;
   options.solver.resources.threads = 1;
-  options.solver.on_iteration = options.solver.start.on_iteration = [](const qaf::Progress&) {
-    return !is_interrupted();
-  };
+  options.solver.on_iteration =
+      options.solver.start.on_iteration = [](const qaf::Progress&) { return !is_interrupted(); };
   std::vector<double> work;
   double weights = 0;
   for (const qaf::Layer& layer : layers) {

@@ -10,8 +10,8 @@
 
 #include <qaf/plan.hpp>
 
+#include "compressed_layer.hpp"
 #include "html.hpp"
-#include "layer_compression.hpp"
 #include "table.hpp"
 
 /// How often a network is right, in percent.
@@ -32,6 +32,7 @@ struct NetworkReport {
   std::vector<std::pair<std::string, std::string>> settings;  ///< names and values
   std::vector<ReportedLayer> layers;
   std::vector<AccuracyRow> accuracies;  ///< the network as it was first; empty where there are no labelled images
+  std::size_t written_row = 0;          ///< of these, the network that was written
   qaf::Index images = 0;                ///< over which they were measured
   bool has_output_errors = false;       ///< whether errors were weighed by the layers' inputs
 
@@ -66,13 +67,14 @@ inline std::string tile(const std::string& value, const std::string& what) {
 
 inline std::string tiles(const NetworkReport& report) {
   const double before = 32 * report.weights(), after = report.bits();
-  std::string content = tile(kib(after), "of " + kib(before) + " in " + std::to_string(report.layers.size()) + " layers");
+  std::string content =
+      tile(kib(after), "of " + kib(before) + " in " + std::to_string(report.layers.size()) + " layers");
   content += tile(fixed(before / after, 1) + " times", "smaller than float32, those layers");
   content += tile(fixed(after / report.weights(), 2), "bits for each of their weights");
   if (!report.accuracies.empty()) {
-    const AccuracyRow& best = report.accuracies.back();
-    content += tile(fixed(best.top_1, 1) + " %", "top-1, " + fixed(report.accuracies.front().top_1, 1) + " % before");
-    content += tile(fixed(best.agreement, 1) + " %", "of the images get the same class as before");
+    const AccuracyRow& row = report.accuracies[report.written_row];
+    content += tile(fixed(row.top_1, 1) + " %", "top-1, " + fixed(report.accuracies.front().top_1, 1) + " % before");
+    content += tile(fixed(row.agreement, 1) + " %", "of the images get the same class as before");
   }
   return html::element("div", "class=\"tiles\"", content);
 }
@@ -199,8 +201,9 @@ inline std::string histogram_section(const NetworkReport& report) {
     for (std::size_t n = 0; n < factors.size(); ++n) {
       const std::string size = qaf::detail::shape_text({factors[n].codes.rows(), factors[n].codes.cols()});
       const std::string name = factors.size() == 1 ? "weights" : names[std::min<std::size_t>(n, 2)];
-      grid += html::element("figure", "", factor_histogram(factors[n]) +
-                                              html::element("figcaption", "", html::escaped(name + ", " + size)));
+      grid += html::element(
+          "figure", "",
+          factor_histogram(factors[n]) + html::element("figcaption", "", html::escaped(name + ", " + size)));
     }
   }
   if (grid.empty()) return "";

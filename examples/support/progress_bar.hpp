@@ -31,8 +31,9 @@ class ProgressBar {
     char text[96];
     std::snprintf(text, sizeof text, "sweep %td of at most %td, relative error %.4f", progress.iteration,
                   progress.max_iterations, progress.best_error);
-    show(static_cast<double>(progress.iteration) / static_cast<double>(std::max<qaf::Index>(progress.max_iterations, 1)),
-         text);
+    show(
+        static_cast<double>(progress.iteration) / static_cast<double>(std::max<qaf::Index>(progress.max_iterations, 1)),
+        text);
   }
 
   /// Draws the part that is done, from 0 to 1, and what there is to say of it.

@@ -15,7 +15,8 @@
 //
 // DIR holds files LAYER.weight.npy, O x I x kh x kw or O x I x (kh kw), of float32, that are measured too.
 // Agreement: the part of the images to which the unchanged network gives the same class. "bn": with the statistics of
-// batch norms moved as the calibration images say. All else stays as it is.
+// batch norms moved as the calibration images say; "8 bits": and the compressed layers run on integers, with 8-bit
+// activations. All else stays as it is.
 
 #include <algorithm>
 #include <chrono>
@@ -26,6 +27,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qaf/io/npy.hpp>
@@ -34,6 +36,7 @@
 #include "support/batch_norm_statistics.hpp"
 #include "support/effort.hpp"
 #include "support/inference.hpp"
+#include "support/integer_activations.hpp"
 #include "support/network_methods.hpp"
 #include "support/program.hpp"
 #include "support/second_moments.hpp"
@@ -74,35 +77,51 @@ struct Experiment {
 
 /// Of one network, in percent; sums over some runs.
 struct Accuracy {
-  double top_1 = 0, agreement = 0, top_1_bn = 0, agreement_bn = 0;
+  double top_1 = 0, agreement = 0;
 };
 
-void add_accuracy(const Experiment& experiment, Network network, Accuracy& sums) {
-  Labels classes = classes_of(logits(network, experiment.images));
-  sums.top_1 += percent_equal(classes, experiment.labels);
-  sums.agreement += percent_equal(classes, experiment.unchanged);
-  match_batch_norms(network, experiment.batch_norms, experiment.calibration);
-  classes = classes_of(logits(network, experiment.images));
-  sums.top_1_bn += percent_equal(classes, experiment.labels);
-  sums.agreement_bn += percent_equal(classes, experiment.unchanged);
+/// As it is, with its batch norms moved, and then with 8-bit activations.
+struct Accuracies {
+  Accuracy plain, moved, integer;
+  bool has_integer = false;
+};
+
+void add_accuracy(const Experiment& experiment, const Network& network, const InferenceHooks& hooks, Accuracy& sum) {
+  const Labels classes = classes_of(logits(network, experiment.images, hooks));
+  sum.top_1 += percent_equal(classes, experiment.labels);
+  sum.agreement += percent_equal(classes, experiment.unchanged);
+}
+
+void add_accuracies(const Experiment& experiment, CompressedNetwork compressed, Accuracies& sums) {
+  add_accuracy(experiment, compressed.network, {}, sums.plain);
+  match_batch_norms(compressed.network, experiment.batch_norms, experiment.calibration);
+  add_accuracy(experiment, compressed.network, {}, sums.moved);
+  if (compressed.models.empty()) return;
+  sums.has_integer = true;
+  add_accuracy(experiment, compressed.network,
+               integer_inference(compressed.network, compressed.models, experiment.calibration), sums.integer);
 }
 
 std::vector<std::string> row(const std::string& bits, const std::string& reduction, const std::string& name,
-                             const std::string& bits_per_weight, const Accuracy& sums, int runs, double seconds) {
+                             const std::string& bits_per_weight, const Accuracies& sums, int runs, double seconds) {
+  const auto mean = [&](double sum) { return fixed(sum / runs, 2); };
+  const auto integer = [&](double sum) { return sums.has_integer ? mean(sum) : "-"; };
   return {name,
           bits,
           reduction,
           bits_per_weight,
-          fixed(sums.top_1 / runs, 2),
-          fixed(sums.agreement / runs, 2),
-          fixed(sums.top_1_bn / runs, 2),
-          fixed(sums.agreement_bn / runs, 2),
+          mean(sums.plain.top_1),
+          mean(sums.plain.agreement),
+          mean(sums.moved.top_1),
+          mean(sums.moved.agreement),
+          integer(sums.integer.top_1),
+          integer(sums.integer.agreement),
           fixed(seconds / runs, 1)};
 }
 
 void measure_methods(const Experiment& experiment, int bits, double reduction, Table& table) {
   for (const NetworkMethod& method : network_methods()) {
-    Accuracy sums;
+    Accuracies sums;
     double seconds = 0, bits_per_weight = 0;
     for (int seed = 0; seed < experiment.seeds; ++seed) {
       const auto start = std::chrono::steady_clock::now();
@@ -111,7 +130,7 @@ void measure_methods(const Experiment& experiment, int bits, double reduction, T
                            {bits, reduction, static_cast<std::uint64_t>(seed), experiment.effort});
       seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       bits_per_weight = compressed.bits_per_weight;
-      add_accuracy(experiment, std::move(compressed.network), sums);
+      add_accuracies(experiment, std::move(compressed), sums);
     }
     table.add(row(std::to_string(bits), fixed(reduction, 1), method.name, fixed(bits_per_weight, 2), sums,
                   experiment.seeds, seconds));
@@ -133,21 +152,21 @@ void measure(const Arguments& arguments) {
   experiment.seeds = static_cast<int>(arguments.whole_number("--seeds", 1, 1000, 1));
   experiment.effort = read_effort(arguments);
 
-  Table table({"weights", "bits", "reduction", "bits a weight", "top-1 (%)", "agreement (%)", "bn: top-1",
-               "agreement", "seconds"});
+  Table table({"weights", "bits", "reduction", "bits a weight", "top-1 (%)", "agreement (%)", "bn: top-1", "agreement",
+               "8 bits: top-1", "agreement", "seconds"});
   experiment.unchanged = classes_of(logits(experiment.network, experiment.images));
   experiment.moments = second_moments(experiment.network, experiment.calibration);
   experiment.batch_norms = batch_norm_inputs(experiment.network, experiment.calibration);
-  Accuracy as_they_are;
-  add_accuracy(experiment, experiment.network, as_they_are);
+  Accuracies as_they_are;
+  add_accuracies(experiment, {experiment.network, {}, 0}, as_they_are);
   table.add(row("32", "1", "as they are", "32", as_they_are, 1, 0));
   for (const double bits : all_bits)
     for (const double reduction : reductions) measure_methods(experiment, static_cast<int>(bits), reduction, table);
   if (arguments.has("--replace")) {
-    Network other = experiment.network;
-    const int replaced = replace_layers(other, arguments.text("--replace", ""));
-    Accuracy sums;
-    add_accuracy(experiment, std::move(other), sums);
+    CompressedNetwork other{experiment.network, {}, 0};
+    const int replaced = replace_layers(other.network, arguments.text("--replace", ""));
+    Accuracies sums;
+    add_accuracies(experiment, std::move(other), sums);
     table.add(row("", "", std::to_string(replaced) + " replaced", "", sums, 1, 0));
   }
   std::printf("%s on %td images, %td calibration images, means of %d seeds\n\n", experiment.network.path.c_str(), count,
@@ -158,18 +177,18 @@ void measure(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Program program{"network_accuracy_benchmark",
-                        "usage: network_accuracy_benchmark [options]\n",
-                        {{"--network", "NETWORK", "a folder of .npy or a safetensors file (default: bundled)"},
-                         {"--description", "FILE", "its steps (default: the bundled network's or the ResNet-20's)"},
-                         {"--images", "IMAGES.npy", "uint8, images x channels x rows x columns (default: bundled)"},
-                         {"--labels", "LABELS.npy", "integers, one an image (default: bundled)"},
-                         {"--calibration", "IMAGES.npy",
-                          "as the images, for the weights of errors and batch norms (default: bundled)"},
-                         {"--bits", "LIST", "of a code, 2 to 8, such as 4,6,8 (default 4)"},
-                         {"--reductions", "LIST", "parameters of a layer to those of its factors (default 2)"},
-                         {"--seeds", "N", "random starts to average over (default 1)"},
-                         {"--effort", "E", "of qaf: quick, normal or thorough (default normal)"},
-                         {"--replace", "DIR", "layers to measure in the place of the network's"}}};
+  const Program program{
+      "network_accuracy_benchmark",
+      "usage: network_accuracy_benchmark [options]\n",
+      {{"--network", "NETWORK", "a folder of .npy or a safetensors file (default: bundled)"},
+       {"--description", "FILE", "its steps (default: the bundled network's or the ResNet-20's)"},
+       {"--images", "IMAGES.npy", "uint8, images x channels x rows x columns (default: bundled)"},
+       {"--labels", "LABELS.npy", "integers, one an image (default: bundled)"},
+       {"--calibration", "IMAGES.npy", "as the images, for the weights of errors and batch norms (default: bundled)"},
+       {"--bits", "LIST", "of a code, 2 to 8, such as 4,6,8 (default 4)"},
+       {"--reductions", "LIST", "parameters of a layer to those of its factors (default 2)"},
+       {"--seeds", "N", "random starts to average over (default 1)"},
+       {"--effort", "E", "of qaf: quick, normal or thorough (default normal)"},
+       {"--replace", "DIR", "layers to measure in the place of the network's"}}};
   return run_program(program, argc, argv, measure);
 }

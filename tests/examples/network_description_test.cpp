@@ -31,18 +31,18 @@ const std::string input = "input channels 2 means 0.5 0.25 deviations 1 2\n";
 }  // namespace
 
 TEST_CASE("description: every step says what it says", "[network_description]") {
-  const NetworkDescription description = parsed(
-      "# a network\n\n" + input +
-      "convolution a.b stride 2 padding 3 dilation 4 groups 5  # and a comment\n"
-      "batch_norm bn epsilon 1e-3\nrelu\nmax_pool size 3 padding 1\naverage_pool size 2 stride 1\nsave x\n"
-      "on x convolution side\nadd x stride 2\nmean_of_pixels\nflatten\nlinear out\n");
+  const NetworkDescription description =
+      parsed("# a network\n\n" + input +
+             "convolution a.b stride 2 padding 3 dilation 4 groups 5  # and a comment\n"
+             "batch_norm bn epsilon 1e-3\nrelu\nmax_pool size 3 padding 1\naverage_pool size 2 stride 1\nsave x\n"
+             "on x convolution side\nadd x stride 2\nmean_of_pixels\nflatten\nlinear out\n");
   CHECK(description.means == std::vector<float>{0.5F, 0.25F});
   CHECK(description.deviations == std::vector<float>{1, 2});
   const std::vector<Step>& steps = description.steps;
-  const std::vector<StepKind> kinds = {StepKind::convolution,  StepKind::batch_norm, StepKind::relu,
-                                       StepKind::max_pool,     StepKind::average_pool, StepKind::save,
-                                       StepKind::convolution,  StepKind::add,        StepKind::mean_of_pixels,
-                                       StepKind::flatten,      StepKind::linear};
+  const std::vector<StepKind> kinds = {StepKind::convolution, StepKind::batch_norm,   StepKind::relu,
+                                       StepKind::max_pool,    StepKind::average_pool, StepKind::save,
+                                       StepKind::convolution, StepKind::add,          StepKind::mean_of_pixels,
+                                       StepKind::flatten,     StepKind::linear};
   REQUIRE(steps.size() == kinds.size());
   for (std::size_t k = 0; k < steps.size(); ++k) {
     CHECK(steps[k].kind == kinds[k]);
@@ -105,8 +105,7 @@ TEST_CASE("description: every refusal is one sentence with file and line", "[net
       {input + "batch_norm a epsilon 0\n", "net.txt:2: epsilon must be a number above 0, got '0'"},
       {input + "relu a\n", "net.txt:2: expected the end of the line, got 'a'"},
       {input + "max_pool\n", "net.txt:2: expected the size of the window, got the end of the line"},
-      {input + "max_pool size 3 padding 2\n",
-       "net.txt:2: padding must be at most half the size of the window, got 2"},
+      {input + "max_pool size 3 padding 2\n", "net.txt:2: padding must be at most half the size of the window, got 2"},
       {input + "add a\n", "net.txt:2: no step before has saved 'a'"},
       {input + "on a relu\n", "net.txt:2: no step before has saved 'a'"},
       {input + "save a\non a add a\n", "net.txt:3: save and add run on the network's own maps, not on saved ones"},

@@ -1,6 +1,8 @@
 // The inference that the examples and benchmarks share: its steps against direct loops, the bundled network against
 // the figure in its README.
 
+#include "support/network.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -22,7 +24,6 @@
 #include "support/batch_norm_statistics.hpp"
 #include "support/catch.hpp"
 #include "support/inference.hpp"
-#include "support/network.hpp"
 #include "support/second_moments.hpp"
 
 namespace {
@@ -65,8 +66,8 @@ float value_at(const Maps& maps, Index image, Index channel, Index row, Index co
 }
 
 /// The convolution's definition in examples/data/README.md.
-float convolved_at(const Maps& input, const qaf::DenseTensor<float>& weights, Index stride, Index image,
-                   Index output, Index row, Index column) {
+float convolved_at(const Maps& input, const qaf::DenseTensor<float>& weights, Index stride, Index image, Index output,
+                   Index row, Index column) {
   const Index inputs = weights.dimensions()[1];
   float sum = 0;
   for (Index c = 0; c < inputs; ++c)
@@ -82,8 +83,8 @@ Network network_of(const std::string& description, const Parameters& parameters)
   return make_network(parse_description(text, "steps.txt"), parameters, "weights");
 }
 
-/// The parameters of a convolution, 1 channel to `outputs`, a batch norm that changes nothing (but for its epsilon) and a
-/// linear layer.
+/// The parameters of a convolution, 1 channel to `outputs`, a batch norm that changes nothing (but for its epsilon) and
+/// a linear layer.
 Parameters small_parameters(Index outputs, Index classes) {
   Parameters parameters;
   parameters["conv1.weight"] = random_tensor({outputs, 1, 3, 3});
@@ -391,9 +392,8 @@ TEST_CASE("network: what does not fit is refused with a sentence", "[network]") 
         "steps.txt:3: bn1.weight must be finite, got NaN or infinity in weights");
   Parameters parameters = small_parameters(3, 5);
   parameters.erase("bn1.bias");
-  CHECK(error_of([&] {
-          network_of(small_description, parameters);
-        }) == "steps.txt:3: weights has no parameter bn1.bias");
+  CHECK(error_of([&] { network_of(small_description, parameters); }) ==
+        "steps.txt:3: weights has no parameter bn1.bias");
   CHECK(error_of([&] { read_network(data + "/no such folder"); }).find("there is no such folder") != std::string::npos);
   CHECK(error_of([&] { read_images(data + "/test_labels.npy"); }).find("must hold images x channels") !=
         std::string::npos);
@@ -401,14 +401,16 @@ TEST_CASE("network: what does not fit is refused with a sentence", "[network]") 
 
 TEST_CASE("network: maps that do not fit a step are refused with its line", "[network]") {
   const std::string begin = "input channels 1 means 0 deviations 1\n";
-  const Parameters parameters = {{"conv.weight", random_tensor({2, 1, 3, 3})}, {"linear.weight", random_tensor({5, 2})}};
+  const Parameters parameters = {{"conv.weight", random_tensor({2, 1, 3, 3})},
+                                 {"linear.weight", random_tensor({5, 2})}};
   const auto error_after = [&](const std::string& steps) {
     return error_of([&] { logits(network_of(begin + steps, parameters), random_images({1, 1, 4, 5})); });
   };
   CHECK(error_after("convolution conv\nlinear linear\n") ==
         "steps.txt:3: linear needs maps of 2 channels and 1 x 1 pixels, got 2 channels of 2 x 3 pixels");
-  CHECK(error_after("max_pool size 2\nconvolution conv\n").find("steps.txt:3: qaf::output_size: a kernel over 3 rows") ==
-        0);
+  CHECK(
+      error_after("max_pool size 2\nconvolution conv\n").find("steps.txt:3: qaf::output_size: a kernel over 3 rows") ==
+      0);
   CHECK(error_after("flatten\nlinear linear\n") ==
         "steps.txt:3: linear needs maps of 2 channels and 1 x 1 pixels, got 20 channels of 1 x 1 pixels");
   CHECK(error_after("save a\nconvolution conv\nadd a\n") ==
