@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <qaf/dense_tensor.hpp>
+#include <qaf/layer_cost.hpp>
 
 /// Convolution weights `O x I x kh x kw` as the tensor of order 3 that is factored, `O x I x (kh kw)`,
 /// the kernel's positions row by row; weights of any other order stay as they are.
@@ -22,10 +23,4 @@ inline qaf::Index component_size(const std::vector<qaf::Index>& dimensions) {
   return std::accumulate(dimensions.begin(), dimensions.end(), qaf::Index{0});
 }
 
-/// The rank at which a model has `1 / reduction` of the tensor's parameters, at least 1.
-inline qaf::Index rank_for_reduction(const std::vector<qaf::Index>& dimensions, double reduction) {
-  double size = 1;
-  for (const qaf::Index length : dimensions) size *= static_cast<double>(length);
-  const double rank = size / (reduction * static_cast<double>(component_size(dimensions)));
-  return std::max(qaf::Index{1}, static_cast<qaf::Index>(rank));
-}
+using qaf::rank_for_reduction;

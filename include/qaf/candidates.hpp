@@ -127,7 +127,10 @@ class ErrorOfRank {
       : curve_(column(measured, [](const auto& one) { return static_cast<double>(one.first); }),
                column(measured, [](const auto& one) { return std::log(std::max(one.second, least)); })) {}
 
-  double operator()(Index rank) const { return std::exp(curve_(static_cast<double>(rank))); }
+  double operator()(Index rank) const {
+    const double error = std::exp(curve_(static_cast<double>(rank)));
+    return error > 2 * least ? error : 0;
+  }
 
  private:
   static constexpr double least = 1e-15;  // of an error that has a logarithm

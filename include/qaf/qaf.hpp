@@ -5,6 +5,8 @@
 
 #include <unsupported/Eigen/CXX11/Tensor>
 
+#include <qaf/allocation.hpp>
+#include <qaf/candidates.hpp>
 #include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_admm.hpp>
 #include <qaf/cp_admm_options.hpp>
@@ -15,9 +17,11 @@
 #include <qaf/error_preserving_correction.hpp>
 #include <qaf/fit_weights.hpp>
 #include <qaf/initialize.hpp>
+#include <qaf/layer_cost.hpp>
 #include <qaf/model_size.hpp>
 #include <qaf/mttkrp.hpp>
 #include <qaf/packing.hpp>
+#include <qaf/plan.hpp>
 #include <qaf/quantization_aware_start.hpp>
 #include <qaf/quantization_noise.hpp>
 #include <qaf/quantized_model.hpp>
