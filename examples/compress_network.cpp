@@ -335,6 +335,37 @@ qaf::Plan plan_of(const Settings& settings, const Input& input, const std::vecto
   return budget_plan(input.network, layers, moments, *settings.budget, settings.layer, settings.jobs);
 }
 
+// Chooses rank and bits of the layers and compresses those that are not finished yet.
+qaf::Plan run_plan(const Settings& settings, const Input& input, const std::vector<std::string>& names,
+                   const FinishedLayers& finished) {
+  std::map<std::string, SecondMoments> moments;
+  if (input.calibration) moments = second_moments(input.network, *input.calibration);
+  const InterruptionWatch watch;
+  const qaf::Plan plan = plan_of(settings, input, names, moments, finished);
+  finished.begin();
+  if (!finished.has("plan.txt")) finished.write_text("plan.txt", plan_text(plan));
+  run_layers(settings, input.network, moments, plan, finished);
+  return plan;
+}
+
+// Measures what came of it and writes all that is not a layer's own.
+NetworkReport finish(const Settings& settings, const Input& input, const qaf::Plan& plan,
+                     const FinishedLayers& finished) {
+  NetworkReport report;
+  report.network = settings.network;
+  report.settings = settings_rows(settings, input);
+  report.layers = read_layers(plan, finished);
+  report.has_output_errors = input.calibration.has_value();
+  Network compressed = with_compressed_layers(input.network, report.layers);
+  report.accuracies = measure(settings, input, report.layers, compressed);
+  if (input.images) report.images = input.images->dimensions()[0];
+  report.written_row = settings.moves_batch_norms && input.calibration ? 2 : 1;
+  const InterruptionWatch watch;  // the files are written to their ends
+  write_network(finished.in_folder("model.safetensors"), compressed, report.layers);
+  finished.write_text("report.html", report_text(report));
+  return report;
+}
+
 void compress(const Arguments& arguments) {
   const Settings settings = read_settings(arguments);
   const Input input = read_input(settings);
@@ -351,25 +382,8 @@ void compress(const Arguments& arguments) {
   }
   const FinishedLayers finished(settings.output, json);
   for (const std::string& name : names) finished.file_of(name);  // throws where it can be none
-  watch_interruptions();
-  std::map<std::string, SecondMoments> moments;
-  if (input.calibration) moments = second_moments(input.network, *input.calibration);
-  const qaf::Plan plan = plan_of(settings, input, names, moments, finished);
-  finished.begin();
-  if (!finished.has("plan.txt")) finished.write_text("plan.txt", plan_text(plan));
-  run_layers(settings, input.network, moments, plan, finished);
-
-  NetworkReport report;
-  report.network = settings.network;
-  report.settings = settings_rows(settings, input);
-  report.layers = read_layers(plan, finished);
-  report.has_output_errors = input.calibration.has_value();
-  Network compressed = with_compressed_layers(input.network, report.layers);
-  report.accuracies = measure(settings, input, report.layers, compressed);
-  if (input.images) report.images = input.images->dimensions()[0];
-  report.written_row = settings.moves_batch_norms && input.calibration ? 2 : 1;
-  write_network(finished.in_folder("model.safetensors"), compressed, report.layers);
-  finished.write_text("report.html", report_text(report));
+  const qaf::Plan plan = run_plan(settings, input, names, finished);
+  const NetworkReport report = finish(settings, input, plan, finished);
   std::printf("%s, written to %s; open %s in a browser\n\n", settings.network.c_str(), settings.output.c_str(),
               finished.in_folder("report.html").c_str());
   print_tables(report);

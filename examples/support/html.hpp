@@ -96,7 +96,9 @@ inline const char* style() {
          ".histogram{display:block;width:100%;fill:#0072b2}\n"
          ".histogram text{fill:#4a5663}\n"
          "dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;font-size:.9rem}\n"
-         "dt{color:#4a5663}dd{margin:0;overflow-wrap:anywhere}\n";
+         "dt{color:#4a5663}dd{margin:0;overflow-wrap:anywhere}\n"
+         "@media(max-width:560px){.bar{flex-direction:column;align-items:stretch;gap:1px;min-width:76px}"
+         ".track{flex:none}.value{min-width:0}td:first-child{white-space:normal}}\n";
 }
 
 /// The whole page; `content` is not escaped.

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <csignal>
-#include <cstddef>
 #include <initializer_list>
 #include <stdexcept>
 
@@ -13,15 +12,23 @@ inline volatile std::sig_atomic_t& interruption_flag() {
 
 inline bool is_interrupted() { return interruption_flag() != 0; }
 
-/// From now on the two signals raise the flag; a second one of them ends the program at once.
-inline void watch_interruptions() {
-  interruption_flag() = 0;
-  for (const int signal : {SIGINT, SIGTERM})
-    std::signal(signal, [](int number) {
-      interruption_flag() = 1;
-      std::signal(number, SIG_DFL);
-    });
-}
+/// While it lives the two signals raise the flag; a second one of them ends the program at once, as they do otherwise.
+class InterruptionWatch {
+ public:
+  InterruptionWatch() {
+    interruption_flag() = 0;
+    for (const int signal : {SIGINT, SIGTERM})
+      std::signal(signal, [](int number) {
+        interruption_flag() = 1;
+        std::signal(number, SIG_DFL);
+      });
+  }
+  InterruptionWatch(const InterruptionWatch&) = delete;
+  InterruptionWatch& operator=(const InterruptionWatch&) = delete;
+  ~InterruptionWatch() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+  }
+};
 
 /// Work that ended before it was done because the flag was raised.
 class Interrupted : public std::runtime_error {
