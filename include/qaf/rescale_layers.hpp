@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <qaf/convolution_layer.hpp>
@@ -11,28 +12,90 @@
 #include <qaf/types.hpp>
 
 namespace qaf {
+namespace detail {
+
+/// For each channel of the first of three layers, the squared noise of the last one's outputs that noise of variance 1
+/// at every pixel of this channel makes: the squared norms of the depthwise kernel and of the last kernel's column.
+inline Vector<double> squared_gains(const std::vector<QuantizedConvolutionLayer>& layers) {
+  const ConvolutionLayer<double> depthwise = decode<double>(layers[1]), last = decode<double>(layers[2]);
+  const Index channels = depthwise.kernel.dimensions()[0], positions = depthwise.kernel.size() / channels;
+  const Index inputs = last.kernel.dimensions()[1], outputs = last.kernel.dimensions()[0] / last.geometry.groups;
+  Vector<double> gains(channels);
+  for (Index r = 0; r < channels; ++r) {
+    double column = 0;
+    for (Index o = r / inputs * outputs; o < (r / inputs + 1) * outputs; ++o) {
+      const double entry = last.kernel.data()[o * inputs + r % inputs];
+      column += entry * entry;
+    }
+    gains[r] =
+        column * Eigen::Map<const Vector<double>>(depthwise.kernel.data() + r * positions, positions).squaredNorm();
+  }
+  return gains;
+}
+
+/// The factor, maybe negative, of largest magnitude by which a channel's range `lowest .. highest` stays within
+/// `-below .. 1`.
+inline double largest_factor(double lowest, double highest, double below) {
+  const auto fitting = [&](double down, double up) {
+    const double most = std::numeric_limits<double>::infinity();
+    return std::min(up > 0 ? 1 / up : most, down > 0 ? below / down : most);
+  };
+  const double down = std::max(-lowest, 0.0), up = std::max(highest, 0.0);
+  const double kept = fitting(down, up), reflected = fitting(up, down);
+  return kept >= reflected ? kept : -reflected;
+}
+
+}  // namespace detail
 
 // Factors that move between the layers of `three_layers` without changing what these compute together.
 
-/// Gives all output channels of the first of three layers the same largest magnitude on these maps, so that one 8-bit
-/// scale suits them all: the channel's scale is multiplied and that of the depthwise layer, which takes this channel
-/// alone, is divided. Channels of zeros stay. The outputs of the depthwise layer cannot be equalized: the last layer
-/// has one scale for each of its own output channels, none for its inputs. Errors: other layers than three of which the
-/// second is depthwise, a bias or ReLU in the first, those of `convolve`.
+/// Gives the output channels of the first of three layers ranges that suit one common 8-bit scale: each channel is
+/// multiplied, and maybe reflected, so that it fills the range, and the depthwise layer, which takes this channel
+/// alone, takes that back. `maps` are calibration images, as the first layer takes them. How far the range goes below
+/// zero is chosen for the least noise in the last layer's outputs, the rounding errors taken for independent: on these
+/// maps it does not rise. Channels of zeros stay. The outputs of the depthwise layer cannot be treated so: the last
+/// layer has no scales for its inputs. Errors: other layers than three of which the second is depthwise and the third 1
+/// x 1, a bias or ReLU in the first two, those of `convolve`.
 template <typename Scalar>
 void equalize_ranges(std::vector<QuantizedConvolutionLayer>& layers, const FeatureMaps<Scalar>& maps) {
-  if (layers.size() != 3 || layers[1].codes.order() != 4 || layers[1].codes.dimensions()[1] != 1 ||
-      layers[1].scales.size() != layers[0].scales.size() || layers[1].geometry.groups != layers[1].scales.size())
-    detail::fail("equalize_ranges", "there must be three layers, the second depthwise, as three_layers makes them");
-  if (layers[0].bias.size() != 0 || layers[0].relu)
-    detail::fail("equalize_ranges", "the first layer must have no bias and no ReLU");
+  bool fits = layers.size() == 3;
+  for (const QuantizedConvolutionLayer& layer : layers) detail::check_layer("equalize_ranges", layer);
+  const Index channels = fits ? layers[0].scales.size() : 0;
+  fits = fits && layers[1].scales.size() == channels && layers[1].geometry.groups == channels &&
+         layers[2].codes.size() == layers[2].scales.size() * layers[2].codes.dimensions()[1] &&
+         layers[2].codes.dimensions()[1] * layers[2].geometry.groups == channels;
+  if (!fits)
+    detail::fail("equalize_ranges",
+                 "there must be three layers, the second depthwise and the third 1 x 1, as three_layers makes them");
+  for (const std::size_t k : {std::size_t{0}, std::size_t{1}})
+    if (layers[k].bias.size() != 0 || layers[k].relu)
+      detail::fail("equalize_ranges", "the first and the second layer must have no bias and no ReLU");
   const FeatureMaps<Scalar> outputs = convolve(maps, decode<Scalar>(layers[0]));
-  const Vector<double> largest = outputs.values.cwiseAbs().rowwise().maxCoeff().template cast<double>();
-  const double common = largest.maxCoeff();
-  for (Index r = 0; r < largest.size(); ++r) {
-    if (!(largest[r] > 0)) continue;
-    layers[0].scales[r] *= common / largest[r];
-    layers[1].scales[r] *= largest[r] / common;
+  const Vector<double> lowest = outputs.values.rowwise().minCoeff().template cast<double>();
+  const Vector<double> highest = outputs.values.rowwise().maxCoeff().template cast<double>();
+  const Vector<double> gains = detail::squared_gains(layers);
+  constexpr int steps = 64;
+  double least = std::numeric_limits<double>::infinity(), below = 1;
+  for (int step = 0; step <= steps; ++step) {
+    const double candidate = static_cast<double>(step) / steps;
+    double noise = 0;
+    for (Index r = 0; r < channels; ++r) {
+      if (lowest[r] == 0 && highest[r] == 0) continue;
+      const double factor = detail::largest_factor(lowest[r], highest[r], candidate);
+      noise += gains[r] / (factor * factor);
+    }
+    noise *= (1 + candidate) * (1 + candidate);
+    if (!(noise < least)) continue;
+    least = noise;
+    below = candidate;
+  }
+  // In units of the largest magnitude, so that scales stay of the size they have.
+  const double largest = std::max(-lowest.minCoeff(), highest.maxCoeff());
+  for (Index r = 0; r < channels; ++r) {
+    if (lowest[r] == 0 && highest[r] == 0) continue;
+    const double factor = largest * detail::largest_factor(lowest[r], highest[r], below);
+    layers[0].scales[r] *= factor;
+    layers[1].scales[r] /= factor;
   }
 }
 
