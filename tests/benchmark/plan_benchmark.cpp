@@ -14,15 +14,21 @@
 //
 // Columns: the mean over the layers of the relative errors; the root of their mean square, which the plan minimizes;
 // the same as predicted, and the least that any plan of these candidates could have; the bits in all, per weight.
+// Seconds are those of the processor. With --output the weights that the factors stand for are written to
+// FOLDER/BUDGET-ROW, where network_accuracy_benchmark --replace takes them from.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include <qaf/cp_admm.hpp>
+#include <qaf/io/npy.hpp>
 #include <qaf/model_size.hpp>
 #include <qaf/plan.hpp>
 #include <qaf/plan_text.hpp>
@@ -42,6 +48,7 @@ struct Settings {
   std::vector<double> budgets;  // bits for each weight
   qaf::Effort effort = qaf::Effort::normal;
   std::uint64_t seed = 0;
+  std::string output;  // a folder, or none
 };
 
 /// What a choice for all layers came to.
@@ -84,6 +91,16 @@ void show_progress(const std::string& text) {
   if (stderr_is_terminal()) std::fprintf(stderr, "\r%s\033[K", text.c_str());
 }
 
+/// Those of `all` whose names are in the list; all where there is no list.
+std::vector<Layer> chosen_layers(const std::vector<Layer>& all, const std::string& list) {
+  if (list.empty()) return all;
+  std::vector<Layer> result;
+  for (const Layer& layer : all)
+    if (("," + list + ",").find("," + layer.name + ",") != std::string::npos) result.push_back(layer);
+  if (result.empty()) throw UsageError("--layers must name layers of the weights, got '" + list + "'");
+  return result;
+}
+
 /// The sizes, as if all convolutions saw as many pixels: a budget in bits does not depend on them.
 qaf::Layer described(const Layer& layer) {
   qaf::Layer sizes;
@@ -99,7 +116,7 @@ class Comparison {
   }
 
   void run() {
-    const qaf::detail::Stopwatch stopwatch;
+    const std::clock_t start = std::clock();
     for (const Layer& layer : settings_.layers) {
       show_progress(layer.name + ": candidates");
       qaf::CandidateOptions options;
@@ -107,7 +124,8 @@ class Comparison {
       candidates_.push_back(candidates_of(described(layer), layer.tensor, options));
     }
     show_progress("");
-    std::printf("Candidates of %zu layers: %.1f seconds\n", settings_.layers.size(), stopwatch.seconds());
+    std::printf("Candidates of %zu layers: %.1f seconds\n", settings_.layers.size(),
+                static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
     for (const double budget : settings_.budgets) compare(budget);
     std::printf("\nPredicted error over that of cp_admm, %g planned layers: mean %.4f, from %.4f to %.4f\n",
                 ratios_.count, ratios_.sum / ratios_.count, ratios_.least, ratios_.most);
@@ -115,12 +133,17 @@ class Comparison {
 
  private:
   void compare(double budget) {
+    row_ = fixed(budget, 2) + "-plan";
     std::printf("\n%g bits for each of %g weights:\n\n", budget, weights_);
     Table table({"", "mean error", "root mean square", "predicted", "bound", "bits a weight"});
     const qaf::Plan plan = make_plan(candidates_, qaf::Measure::bits, budget * weights_);
     add_plan(table, "plan", plan);
+    row_ = fixed(budget, 2) + "-factored";
     add_plan(table, "plan, factored", make_plan(factored_only(), qaf::Measure::bits, budget * weights_));
-    for (const int bits : {2, 3, 4, 6, 8}) add(table, std::to_string(bits) + " bits", uniform(budget, bits), "", "");
+    for (const int bits : {2, 3, 4, 6, 8}) {
+      row_ = fixed(budget, 2) + "-" + std::to_string(bits) + "-bits";
+      add(table, std::to_string(bits) + " bits", uniform(budget, bits), "", "");
+    }
     add(table, "direct", direct(budget), "", "");
     table.print();
     std::printf("\n%s", plan_text(plan).c_str());
@@ -184,6 +207,12 @@ class Comparison {
     const auto result = cp_admm(settings_.layers[layer].tensor, rank, qaf::UniformOfBits()(bits), options);
     outcome.bits += static_cast<double>(model_size(result.model).bits());
     show_progress("");
+    if (!settings_.output.empty()) {
+      const std::filesystem::path folder = std::filesystem::path(settings_.output) / row_;
+      std::filesystem::create_directories(folder);
+      qaf::write_npy((folder / (settings_.layers[layer].name + ".weight.npy")).string(),
+                     reconstruct(decode(result.model), qaf::StorageOrder::row_major));
+    }
     return result.relative_error;
   }
 
@@ -200,6 +229,7 @@ class Comparison {
 
   const Settings& settings_;
   double weights_ = 0;
+  std::string row_;  // for the name of a folder
   std::vector<qaf::LayerCandidates> candidates_;
   Ratios ratios_;
 };
@@ -209,8 +239,10 @@ void run(const Arguments& arguments) {
   settings.budgets = budgets_of(arguments);
   settings.effort = read_effort(arguments);
   settings.seed = static_cast<std::uint64_t>(arguments.whole_number("--seed", 0, 1000000, 0));
-  settings.layers =
-      arguments.positional().empty() ? read_bundled_layers() : read_layers(arguments.positional().front());
+  settings.output = arguments.text("--output", "");
+  settings.layers = chosen_layers(
+      arguments.positional().empty() ? read_bundled_layers() : read_layers(arguments.positional().front()),
+      arguments.text("--layers", ""));
   Comparison(settings).run();
 }
 
@@ -221,6 +253,8 @@ int main(int argc, char** argv) {
                         "usage: plan_benchmark [WEIGHTS] [options]\n",
                         {{"--budgets", "LIST", "bits for each weight, 0.5 to 8 (default: 1,2,3)"},
                          {"--effort", "EFFORT", "of the final cp_admm: quick, normal (default) or thorough"},
+                         {"--layers", "LIST", "layers by name (default: all)"},
+                         {"--output", "FOLDER", "where to write the weights that the factors stand for"},
                          {"--seed", "NUMBER", "of all random starts (default: 0)"}},
                         1};
   return run_program(program, argc, argv, run);
