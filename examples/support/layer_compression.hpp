@@ -86,18 +86,23 @@ inline double weighted_norm(const qaf::DenseTensor<float>& tensor, const std::ve
   return std::sqrt(sum);
 }
 
-/// The errors at other numbers of bits, at the same rank and little effort: for the report.
+/// The errors at other numbers of bits, at the same rank and little effort, beside the `error` at `bits`: for the
+/// report.
 inline std::vector<std::pair<int, double>> errors_of_bits(const qaf::WeightedTensor<float>& tensor, qaf::Index rank,
-                                                          const LayerSettings& settings, const Watch& watch,
-                                                          double begin) {
+                                                          int bits, double error, const LayerSettings& settings,
+                                                          const Watch& watch, double begin) {
   std::vector<std::pair<int, double>> errors;
   if (!has_choice_of_bits(settings.quantizer)) return errors;
-  const std::vector<int> all_bits = {2, 3, 4, 6, 8};
+  std::vector<int> all_bits = {2, 4, 8};
+  if (settings.effort != qaf::Effort::quick) all_bits = {2, 3, 4, 6, 8};
+  all_bits.push_back(bits);
+  std::sort(all_bits.begin(), all_bits.end());
+  all_bits.erase(std::unique(all_bits.begin(), all_bits.end()), all_bits.end());
   const double step = (1 - begin) / static_cast<double>(all_bits.size());
-  for (const int bits : all_bits) {
+  for (const int other : all_bits) {
     const auto options = solver_options(qaf::Effort::quick, settings.seed, watch, begin, begin + step);
-    const auto quantizer = qaf::make_quantizer(settings.quantizer, bits);
-    errors.emplace_back(bits, cp_admm(tensor, rank, quantizer, options).relative_error);
+    const auto quantizer = qaf::make_quantizer(settings.quantizer, other);
+    errors.emplace_back(other, other == bits ? error : cp_admm(tensor, rank, quantizer, options).relative_error);
     begin += step;
     Watch::check();
   }
@@ -136,7 +141,8 @@ inline CompressedLayer factor_layer(const qaf::WeightedTensor<float>& tensor, qa
   result.figures.sweeps = solved.iterations;
   result.figures.status = to_string(solved.status);
   result.figures.history = std::move(solved.history);
-  result.figures.errors_of_bits = layer_compression::errors_of_bits(tensor, rank, settings, watch, solving);
+  result.figures.errors_of_bits =
+      layer_compression::errors_of_bits(tensor, rank, bits, solved.relative_error, settings, watch, solving);
   return result;
 }
 

@@ -230,10 +230,9 @@ inline std::string report_text(const NetworkReport& report) {
   using namespace network_report;
   std::string content = html::element("h1", "", html::escaped("Compression of " + report.network));
   content += tiles(report) + accuracy_section(report) + layer_section(report) + spending_section(report);
-  content += plot_section("Error against bits",
-                          "What each layer would come to with other numbers of bits, by a solver of a quarter of the "
-                          "usual effort.",
-                          error_plot(report));
+  content +=
+      plot_section("Error against bits", "What each layer would come to with other numbers of bits, by a short solve.",
+                   error_plot(report));
   content += plot_section("Convergence", "The error of the integer model, sweep by sweep; the best one is kept.",
                           convergence_plot(report));
   content += histogram_section(report) + settings_section(report);

@@ -183,8 +183,7 @@ TEST_CASE("compress_network: an interrupted run leaves whole files, and the next
   const Folder folder;
   const std::string output = folder / "out";
   // Without images: what is tested is the folder. The longest layer comes first.
-  const std::string settings =
-      "--network " QAF_EXAMPLE_DATA "/network --layers conv2,conv3,conv4 --effort quick --jobs 1";
+  const std::string settings = "--network " QAF_EXAMPLE_DATA "/network --layers conv2,conv3,conv4 --jobs 1";
   const std::string arguments = settings + " --bits 3 --output ";
   // Interrupted as soon as a layer is there; shells ignore SIGINT for what runs in the background, the program does
   // not.
