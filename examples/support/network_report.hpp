@@ -171,6 +171,7 @@ inline Plot convergence_plot(const NetworkReport& report) {
     PlotSeries series;
     series.name = report.layers[k].planned.layer.name;
     series.style = k;
+    series.dashed = k / svg::colours.size() % 2 == 1;  // there are no markers to tell equal colours apart
     series.marked = false;
     const std::size_t step = 1 + history.size() / most_points;
     for (std::size_t sweep = 0; sweep < history.size(); sweep += step)
