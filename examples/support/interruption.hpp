@@ -1,25 +1,27 @@
 #pragma once
 
+#include <atomic>
 #include <csignal>
 #include <initializer_list>
 #include <stdexcept>
 
 /// Whether the user has asked the program to end, by SIGINT (Ctrl-C) or SIGTERM.
-inline volatile std::sig_atomic_t& interruption_flag() {
-  static volatile std::sig_atomic_t flag = 0;
+inline std::atomic<bool>& interruption_flag() {
+  static std::atomic<bool> flag{false};
+  static_assert(std::atomic<bool>::is_always_lock_free, "only then a signal's handler may set it");
   return flag;
 }
 
-inline bool is_interrupted() { return interruption_flag() != 0; }
+inline bool is_interrupted() { return interruption_flag(); }
 
 /// While it lives the two signals raise the flag; a second one of them ends the program at once, as they do otherwise.
 class InterruptionWatch {
  public:
   InterruptionWatch() {
-    interruption_flag() = 0;
+    interruption_flag() = false;
     for (const int signal : {SIGINT, SIGTERM})
       std::signal(signal, [](int number) {
-        interruption_flag() = 1;
+        interruption_flag() = true;
         std::signal(number, SIG_DFL);
       });
   }
