@@ -42,8 +42,8 @@ case ${1-} in
     # The unit tests were clang's above already.
     configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
     build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_cpp20 qaf_instantiations \
-      qaf_no_exceptions quickstart custom_quantizer compress_layer calibrate_network qaf_example_tests \
-      qaf_network_tests qaf_documentation
+      qaf_no_exceptions quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
+      qaf_network_tests qaf_compress_network_tests qaf_documentation
     configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON
     build_and_test ''
     ;;

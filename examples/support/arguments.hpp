@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <stdexcept>
@@ -75,6 +76,34 @@ class Arguments {
     return number;
   }
 
+  double number(const std::string& name, double least, double most, double otherwise) const {
+    return has(name) ? number_of(name, values_.at(name), least, most) : otherwise;
+  }
+
+  /// The words of a list such as one,two: none empty, none twice.
+  std::vector<std::string> list(const std::string& name, const std::string& otherwise) const {
+    const std::string text = this->text(name, otherwise);
+    std::vector<std::string> words(1);
+    for (const char c : text)
+      if (c == ',')
+        words.emplace_back();
+      else
+        words.back() += c;
+    for (std::size_t k = 0; k < words.size(); ++k) {
+      if (words[k].empty()) throw UsageError(name + " must be a list such as one,two, got '" + text + "'");
+      for (std::size_t other = 0; other < k; ++other)
+        if (words[other] == words[k]) throw UsageError(name + " names " + words[k] + " twice");
+    }
+    return words;
+  }
+
+  /// The numbers of such a list.
+  std::vector<double> numbers(const std::string& name, double least, double most, const std::string& otherwise) const {
+    std::vector<double> numbers;
+    for (const std::string& word : list(name, otherwise)) numbers.push_back(number_of(name, word, least, most));
+    return numbers;
+  }
+
   /// The position in `choices` of the word given, 0 where none is.
   std::size_t choice(const std::string& name, const std::vector<std::string>& choices) const {
     if (!has(name)) return 0;
@@ -105,6 +134,17 @@ class Arguments {
       known += " " + option.name;
     }
     throw UsageError("unknown option '" + name + "'; known are" + known);
+  }
+
+  static double number_of(const std::string& name, const std::string& word, double least, double most) {
+    char* end = nullptr;
+    const double number = std::strtod(word.c_str(), &end);
+    if (word.empty() || *end != '\0' || !(number >= least && number <= most)) {
+      char range[64];
+      std::snprintf(range, sizeof range, "%g to %g", least, most);
+      throw UsageError(name + " must be a number from " + range + ", got '" + word + "'");
+    }
+    return number;
   }
 
   std::vector<Option> options_;

@@ -15,7 +15,7 @@ inline bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
 inline bool stderr_is_terminal() { return false; }
 #endif
 
-/// A bar on stderr that shows how far a solver is; nothing where stderr is not a terminal. It is
+/// A bar on stderr that shows how far a program is; nothing where stderr is not a terminal. It is
 /// erased at the end, so that what remains on the screen is the program's answer.
 class ProgressBar {
  public:
@@ -28,18 +28,25 @@ class ProgressBar {
 
   /// To be called from a solver's `on_iteration`.
   void show(const qaf::Progress& progress) {
+    char text[96];
+    std::snprintf(text, sizeof text, "sweep %td of at most %td, relative error %.4f", progress.iteration,
+                  progress.max_iterations, progress.best_error);
+    show(
+        static_cast<double>(progress.iteration) / static_cast<double>(std::max<qaf::Index>(progress.max_iterations, 1)),
+        text);
+  }
+
+  /// Draws the part that is done, from 0 to 1, and what there is to say of it.
+  void show(double part, const std::string& text) {
     using Clock = std::chrono::steady_clock;
     const auto now = Clock::now();
     if (!visible_ || (drawn_ && now - last_ < std::chrono::milliseconds(50))) return;
     last_ = now;
     drawn_ = true;
-    constexpr qaf::Index width = 30;
-    const auto filled =
-        static_cast<std::size_t>(width * progress.iteration / std::max<qaf::Index>(progress.max_iterations, 1));
-    std::string bar(filled, '#');
-    bar.resize(width, '.');
-    std::fprintf(stderr, "\r%-24s [%s] sweep %td of at most %td, relative error %.4f\033[K", label_.c_str(),
-                 bar.c_str(), progress.iteration, progress.max_iterations, progress.best_error);
+    constexpr double width = 30;
+    std::string bar(static_cast<std::size_t>(width * std::clamp(part, 0.0, 1.0)), '#');
+    bar.resize(static_cast<std::size_t>(width), '.');
+    std::fprintf(stderr, "\r%-24s [%s] %s\033[K", label_.c_str(), bar.c_str(), text.c_str());
     std::fflush(stderr);
   }
 

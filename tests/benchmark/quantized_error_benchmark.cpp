@@ -77,26 +77,9 @@ struct Measurement {
 
 using Measurements = std::vector<Measurement>;
 
-/// The words of "one,two", all different.
-std::vector<std::string> words_of(const std::string& option, const std::string& text) {
-  std::vector<std::string> words(1);
-  for (const char c : text)
-    if (c == ',')
-      words.emplace_back();
-    else
-      words.back() += c;
-  for (std::size_t k = 0; k < words.size(); ++k) {
-    if (words[k].empty()) throw UsageError(option + " must be a list such as one,two, got '" + text + "'");
-    if (std::find(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(k), words[k]) !=
-        words.begin() + static_cast<std::ptrdiff_t>(k))
-      throw UsageError(option + " names " + words[k] + " twice");
-  }
-  return words;
-}
-
 std::vector<int> bits_of(const Arguments& arguments) {
   std::vector<int> bits;
-  for (const std::string& word : words_of("--bits", arguments.text("--bits", "4"))) {
+  for (const std::string& word : arguments.list("--bits", "4")) {
     if (word.size() != 1 || word[0] < '2' || word[0] > '8')
       throw UsageError("--bits must be a list of whole numbers from 2 to 8, got '" + word + "'");
     bits.push_back(word[0] - '0');
@@ -105,20 +88,11 @@ std::vector<int> bits_of(const Arguments& arguments) {
   return bits;
 }
 
-double reduction_of(const Arguments& arguments) {
-  const std::string word = arguments.text("--reduction", "2");
-  char* end = nullptr;
-  const double reduction = std::strtod(word.c_str(), &end);
-  if (word.empty() || *end != '\0' || !(reduction >= 0.5 && reduction <= 1000))
-    throw UsageError("--reduction must be a number from 0.5 to 1000, got '" + word + "'");
-  return reduction;
-}
-
 /// Those of `all` that the option names, in the order of `all`; all without the option.
 template <typename Named>
 std::vector<Named> chosen(const Arguments& arguments, const std::string& option, std::vector<Named> all) {
   if (!arguments.has(option)) return all;
-  std::vector<std::string> words = words_of(option, arguments.text(option, ""));
+  std::vector<std::string> words = arguments.list(option, "");
   std::vector<Named> result;
   std::string known;
   for (const Named& one : all) {
@@ -135,7 +109,7 @@ std::vector<Named> chosen(const Arguments& arguments, const std::string& option,
 Settings settings_of(const Arguments& arguments) {
   Settings settings;
   settings.bits = bits_of(arguments);
-  settings.reduction = reduction_of(arguments);
+  settings.reduction = arguments.number("--reduction", 0.5, 1000, 2);
   settings.seeds = static_cast<int>(arguments.whole_number("--seeds", 1, 1000, 1));
   settings.effort = read_effort(arguments);
   settings.methods = chosen(arguments, "--methods", all_methods());

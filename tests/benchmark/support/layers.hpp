@@ -11,7 +11,7 @@
 #include <qaf/dense_tensor.hpp>
 #include <qaf/io/npy.hpp>
 
-#include "support/network.hpp"
+#include "support/parameters.hpp"
 #include "support/weights.hpp"
 
 /// The weights of a convolution, as they are factored.
@@ -25,6 +25,11 @@ inline std::string without_ending(const std::string& name, const std::string& en
   const bool ends_so =
       name.size() > ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
   return ends_so ? name.substr(0, name.size() - ending.size()) : name;
+}
+
+inline bool is_convolution(const qaf::DenseTensor<float>& parameter) {
+  const std::vector<qaf::Index>& sizes = parameter.dimensions();
+  return sizes.size() == 4 && sizes[2] == 3 && sizes[3] == 3 && parameter.size() > 0;
 }
 
 /// Whether these can be the weights of a 3 x 3 convolution: O x I x 3 x 3, or any of order 3.

@@ -19,6 +19,7 @@ struct PlotSeries {
   std::size_t style = 0;                          ///< 9 colours and 5 markers, all 45 pairs before one comes again
   bool dashed = false;
   bool thick = false;
+  bool marked = true;  ///< at every point
 };
 
 struct Plot {
@@ -106,7 +107,18 @@ class Axes {
     return bottom - std::log(value / least_y_) / std::log(most_y_ / least_y_) * (bottom - top);
   }
 
-  const std::vector<double>& x_values() const { return x_values_; }
+  /// All values of x, or where there are many, round numbers between them.
+  std::vector<double> x_ticks() const {
+    constexpr std::size_t most = 12;
+    if (x_values_.size() <= most) return x_values_;
+    const double first = x_values_.front(), last = x_values_.back();
+    double step = std::pow(10, std::floor(std::log10((last - first) / 5)));
+    for (const double factor : {2.0, 2.5, 2.0})
+      if ((last - first) / step > 8) step *= factor;
+    std::vector<double> ticks;
+    for (double tick = std::ceil(first / step) * step; tick <= last; tick += step) ticks.push_back(tick);
+    return ticks;
+  }
 
   /// Round numbers in the range, the more of them the shorter it is.
   std::vector<double> y_ticks() const {
@@ -165,7 +177,7 @@ inline std::string grid(const Axes& axes) {
     text += line(left, axes.y(value), right, axes.y(value), pale);
     text += text_at(left - 8, axes.y(value) + 4, "text-anchor=\"end\"", number(value, "%.4g"));
   }
-  for (const double value : axes.x_values()) {
+  for (const double value : axes.x_ticks()) {
     text += line(axes.x(value), top, axes.x(value), bottom, pale);
     text += text_at(axes.x(value), bottom + 20, "text-anchor=\"middle\"", number(value, "%.4g"));
   }
@@ -179,7 +191,7 @@ inline std::string drawn(const PlotSeries& series, const Axes& axes) {
     if (!is_drawn(point)) continue;
     const double x = axes.x(point.first), y = axes.y(point.second);
     path += number(x) + "," + number(y) + " ";
-    markers += marker_of(series, x, y);
+    if (series.marked) markers += marker_of(series, x, y);
   }
   return "<polyline points=\"" + path + "\" " + stroke(series) + " stroke-linejoin=\"round\"/>\n" + markers;
 }
@@ -197,7 +209,7 @@ inline std::string legend(std::vector<PlotSeries> series) {
   double y = top + step / 2;
   std::string text;
   for (const PlotSeries& one : series) {
-    text += line(x, y, x + 44, y, stroke(one)) + marker_of(one, x + 22, y);
+    text += line(x, y, x + 44, y, stroke(one)) + (one.marked ? marker_of(one, x + 22, y) : "");
     text += text_at(x + 54, y + 4, one.thick ? "font-weight=\"bold\"" : "", one.name);
     y += step;
   }

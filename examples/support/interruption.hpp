@@ -1,0 +1,39 @@
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <initializer_list>
+#include <stdexcept>
+
+/// Whether the user has asked the program to end, by SIGINT (Ctrl-C) or SIGTERM.
+inline std::atomic<bool>& interruption_flag() {
+  static std::atomic<bool> flag{false};
+  static_assert(std::atomic<bool>::is_always_lock_free, "only then a signal's handler may set it");
+  return flag;
+}
+
+inline bool is_interrupted() { return interruption_flag(); }
+
+/// While it lives the two signals raise the flag; a second one of them ends the program at once, as they do otherwise.
+class InterruptionWatch {
+ public:
+  InterruptionWatch() {
+    interruption_flag() = false;
+    for (const int signal : {SIGINT, SIGTERM})
+      std::signal(signal, [](int number) {
+        interruption_flag() = true;
+        std::signal(number, SIG_DFL);
+      });
+  }
+  InterruptionWatch(const InterruptionWatch&) = delete;
+  InterruptionWatch& operator=(const InterruptionWatch&) = delete;
+  ~InterruptionWatch() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+  }
+};
+
+/// Work that ended before it was done because the flag was raised.
+class Interrupted : public std::runtime_error {
+ public:
+  Interrupted() : std::runtime_error("interrupted") {}
+};

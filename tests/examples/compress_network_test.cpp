@@ -1,0 +1,346 @@
+// Runs the program compress_network as a user does: a network in, a folder and two tables out.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <qaf/io/model_file.hpp>
+#include <qaf/model_size.hpp>
+#include <qaf/quantizers/any.hpp>
+
+#include "support/catch.hpp"
+#include "support/inference.hpp"
+#include "support/markup.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using qaf::Index;
+
+struct Run {
+  int exit_code;
+  std::string out;  // stdout and stderr
+};
+
+Run run_shell(const std::string& command) {
+  std::FILE* const pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Run result{0, ""};
+  std::array<char, 4096> buffer;
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    result.out.append(buffer.data(), count);
+  const int status = pclose(pipe);
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
+}
+
+const std::string program = std::string("\"") + QAF_COMPRESS_NETWORK + "\" ";
+
+Run run(const std::string& arguments) { return run_shell(program + arguments + " 2>&1"); }
+
+// A folder of the test's own, removed at its end.
+class Folder {
+ public:
+  Folder() : path_(fs::temp_directory_path() / ("qaf-compress-network-" + std::to_string(std::random_device()()))) {
+    fs::create_directories(path_);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The cells of the table's row that begins with `name`.
+std::vector<std::string> row_of(const std::string& out, const std::string& name) {
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("| " + name + " ", 0) != 0) continue;
+    std::vector<std::string> cells;
+    std::istringstream parts(line.substr(1));
+    for (std::string cell; std::getline(parts, cell, '|');) {
+      cell.erase(0, cell.find_first_not_of(' '));
+      cell.erase(cell.find_last_not_of(' ') + 1);
+      cells.push_back(cell);
+    }
+    return cells;
+  }
+  FAIL("no row " << name << " in\n" << out);
+  return {};
+}
+
+qaf::DenseTensor<float> random_tensor(const std::vector<Index>& sizes) {
+  qaf::DenseTensor<float> tensor(sizes, qaf::StorageOrder::row_major);
+  std::mt19937_64 engine(static_cast<unsigned>(tensor.size()));
+  for (Index k = 0; k < tensor.size(); ++k) tensor.data()[k] = static_cast<float>(engine() >> 40) * 0x1p-23F - 1;
+  return tensor;
+}
+
+// A network of a user's own: all kinds of layers, 3 channels.
+void write_own_network(const Folder& folder) {
+  const std::pair<const char*, std::vector<Index>> tensors[] = {{"first.weight", {8, 3, 3, 3}},
+                                                                {"first.bias", {8}},
+                                                                {"side.weight", {12, 8, 1, 1}},
+                                                                {"main.weight", {12, 8, 3, 3}},
+                                                                {"group.weight", {12, 6, 3, 3}},
+                                                                {"out.weight", {5, 12}},
+                                                                {"out.bias", {5}}};
+  std::vector<qaf::NamedTensor> named;
+  for (const auto& [name, sizes] : tensors) named.emplace_back(name, random_tensor(sizes));
+  qaf::write_safetensors(folder / "own.safetensors", named);
+  std::ofstream(folder / "own.txt") << "input channels 3 means 0.5 0.5 0.5 deviations 1 1 1\n"
+                                       "convolution first padding 1\nrelu\nmax_pool size 2\nsave block\n"
+                                       "convolution main padding 1\non block convolution side\nadd block\nrelu\n"
+                                       "convolution group padding 1 groups 2\nmean_of_pixels\nlinear out\n";
+  qaf::DenseTensor<std::uint8_t> images({6, 3, 8, 8}, qaf::StorageOrder::row_major);
+  std::mt19937_64 engine(5);
+  for (Index k = 0; k < images.size(); ++k) images.data()[k] = static_cast<std::uint8_t>(engine() >> 56);
+  qaf::write_npy(folder / "images.npy", images);
+}
+
+std::string own(const Folder& folder) {
+  return "--network " + (folder / "own.safetensors") + " --description " + (folder / "own.txt") + " ";
+}
+
+}  // namespace
+
+TEST_CASE("compress_network: what it prints of the bundled network is what its files hold", "[compress_network]") {
+  const Folder folder;
+  const Run result = run("--effort quick --output " + (folder / "out"));
+  INFO(result.out);
+  REQUIRE(result.exit_code == 0);
+  CHECK(result.out.find('\r') == std::string::npos);  // no progress where nobody looks
+  CHECK(names_in(folder / "out") == std::vector<std::string>{"layer.conv2.safetensors", "layer.conv3.safetensors",
+                                                             "layer.conv4.safetensors", "layer.conv5.safetensors",
+                                                             "layer.conv6.safetensors", "model.safetensors", "plan.txt",
+                                                             "report.html", "settings.json"});
+
+  // A network from the one file alone.
+  const std::string file = folder / "out/model.safetensors";
+  Network original = read_network(QAF_EXAMPLE_DATA "/network"), network = original;
+  for (const qaf::SafetensorsEntry& entry : qaf::list_safetensors(file))
+    if (network.parameters.count(entry.name) > 0)
+      network.parameters[entry.name] = qaf::read_safetensors<float>(file, entry.name);
+  double bytes = 0;
+  for (const char* name : {"conv2", "conv3", "conv4", "conv5", "conv6"}) {
+    INFO(name);
+    const auto model = qaf::read_quantized_model<float, qaf::AnyQuantizer>(file, std::string(name) + ".");
+    const auto weights = factored_weights(original, name);
+    const auto cells = row_of(result.out, name);
+    CHECK(std::stod(cells[2]) == static_cast<double>(model.rank()));
+    CHECK(std::stod(cells[5]) == Approx(model_size(model).bytes() / 1024).margin(0.051));
+    CHECK(std::stod(cells[6]) == Approx(relative_error(weights, model)).margin(0.00011));
+    CHECK(std::stod(cells[7]) < std::stod(cells[6]));  // the error of outputs is what was minimized
+    bytes += model_size(model).bytes();
+    replace_weights(network, name, reconstruct(decode(model), qaf::StorageOrder::row_major));
+  }
+  CHECK(std::stod(row_of(result.out, "all")[5]) == Approx(bytes / 1024).margin(0.051));
+
+  const auto images = read_images(QAF_EXAMPLE_DATA "/test_images.npy");
+  const auto labels = read_labels(QAF_EXAMPLE_DATA "/test_labels.npy", images.dimensions()[0]);
+  const auto unchanged = classes_of(logits(original, images)), classes = classes_of(logits(network, images));
+  const auto as_it_was = row_of(result.out, "as it was"), moved = row_of(result.out, "compressed, batch norms moved");
+  CHECK(std::stod(as_it_was[1]) == Approx(percent_equal(unchanged, labels)).margin(0.006));
+  CHECK(std::stod(moved[1]) == Approx(percent_equal(classes, labels)).margin(0.11));  // an image on the border
+  CHECK(std::stod(moved[2]) == Approx(percent_equal(classes, unchanged)).margin(0.11));
+  CHECK(std::stod(moved[2]) > 90);
+  CHECK(std::stod(row_of(result.out, "the same on 8-bit activations")[2]) > 90);
+
+  const std::string report = text_of(folder / "out/report.html");
+  CHECK(support::flaw_of_markup(report).empty());
+  for (const char* reference : {" src=\"", " href=\"", "url(", "@import", "<script", "<link"})
+    CHECK(report.find(reference) == std::string::npos);
+  CHECK(report.find(moved[2] + " %") != std::string::npos);
+}
+
+TEST_CASE("compress_network: an interrupted run leaves whole files, and the next one goes on", "[compress_network]") {
+  const Folder folder;
+  const std::string output = folder / "out";
+  // Without images: what is tested is the folder. The longest layer comes first.
+  const std::string settings = "--network " QAF_EXAMPLE_DATA "/network --layers conv2,conv3,conv4 --jobs 1";
+  const std::string arguments = settings + " --bits 3 --output ";
+  // Interrupted as soon as a layer is there; shells ignore SIGINT for what runs in the background, the program does
+  // not.
+  const Run first =
+      run_shell(program + arguments + output + " >" + (folder / "log") + " 2>&1 & pid=$!; n=0; while [ ! -e " + output +
+                "/layer.conv4.safetensors ] && [ $n -lt 3000 ]; do sleep 0.01; n=$((n+1)); done; " +
+                "kill -INT $pid; wait $pid; echo ended with $?");
+  CHECK(first.out.find("ended with 1") != std::string::npos);
+  const std::string log = text_of(folder / "log");
+  INFO(log);
+  CHECK(log.find("compress_network: interrupted; ") == 0);
+  CHECK(log.find(" of 3 layers are finished in " + output + ", the same command goes on from there\n") !=
+        std::string::npos);
+  const std::vector<std::string> left = names_in(output);
+  CHECK(left.size() >= 3);
+  CHECK(left.size() < 5);
+  for (const std::string& name : left) {
+    INFO(name);
+    CHECK(name.find(".partial") == std::string::npos);
+    if (name.rfind("layer.", 0) == 0) CHECK(qaf::list_quantized_models(output + "/" + name).size() == 1);
+  }
+  const auto finished = fs::last_write_time(output + "/layer.conv4.safetensors");
+
+  const Run other = run(settings + " --bits 4 --output " + output);
+  CHECK(other.exit_code == 1);
+  CHECK(other.out == "compress_network: " + output +
+                         ": the folder holds the work of other settings: bits was 3, now it is 4; choose another "
+                         "--output\n");
+
+  REQUIRE(run(arguments + output).exit_code == 0);
+  CHECK(fs::last_write_time(output + "/layer.conv4.safetensors") == finished);
+  REQUIRE(run(arguments + (folder / "whole")).exit_code == 0);
+  CHECK(names_in(output) == names_in(folder / "whole"));
+  CHECK(text_of(output + "/model.safetensors") == text_of(folder / "whole/model.safetensors"));
+}
+
+TEST_CASE("compress_network: every kind of layer of a user's own network", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  const Run result = run(own(folder) + "--layers all --bits 8 --reduction 1 --effort quick --calibration " +
+                         (folder / "images.npy") + " --output " + (folder / "out"));
+  INFO(result.out);
+  REQUIRE(result.exit_code == 0);
+  for (const char* layer : {"first", "main", "side", "out"}) CHECK(row_of(result.out, layer)[1] == "factored");
+  CHECK(result.out.find("| group") == std::string::npos);
+  CHECK(result.out.find("top-1") == std::string::npos);  // there are no labels
+  const std::string file = folder / "out/model.safetensors";
+  CHECK(qaf::list_quantized_models(file) == std::vector<std::string>{"first.", "main.", "out.", "side."});
+  std::vector<std::string> others;
+  for (const qaf::SafetensorsEntry& entry : qaf::list_safetensors(file))
+    if (entry.name.find("factor") == std::string::npos && entry.name.find("weights") == std::string::npos)
+      others.push_back(entry.name);
+  std::sort(others.begin(), others.end());
+  CHECK(others == std::vector<std::string>{"first.bias", "group.weight", "out.bias"});
+}
+
+TEST_CASE("compress_network: a budget is kept, and its plan may be edited", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  const std::string calibration = "--calibration " + (folder / "images.npy") + " --output ";
+  const Run result = run(own(folder) + "--layers main,out --budget 3 " + calibration + (folder / "out"));
+  INFO(result.out);
+  REQUIRE(result.exit_code == 0);
+  const double weights = 12 * 8 * 9 + 5 * 12;
+  CHECK(std::stod(row_of(result.out, "all")[5]) <= 3 * weights / 8192 + 0.05);
+
+  const std::string text = text_of(folder / "out/plan.txt");
+  std::string plan;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string name, form, rank, bits, rest;
+    words >> name >> form >> rank >> bits;
+    std::getline(words, rest);
+    if (name == "main") line = "main factored 7 5" + rest;
+    if (name == "out") line = "out direct - 6" + rest;
+    plan += line + "\n";
+  }
+  std::ofstream(folder / "plan.txt") << plan;
+  const Run edited = run(own(folder) + "--plan " + (folder / "plan.txt") + " " + calibration + (folder / "edited"));
+  INFO(edited.out);
+  REQUIRE(edited.exit_code == 0);
+  const auto main = row_of(edited.out, "main"), out = row_of(edited.out, "out");
+  CHECK((main[1] == "factored" && main[2] == "7" && main[3] == "5"));
+  CHECK((out[1] == "direct" && out[2] == "-" && out[3] == "6"));
+  CHECK(std::stod(out[6]) < 0.05);
+}
+
+TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and writes nothing",
+          "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  const auto write = [&](const char* name, const std::string& text) { std::ofstream(folder / name) << text; };
+  const std::string description = text_of(folder / "own.txt");
+  write("kind.txt", description + "dropout\n");
+  write("name.txt", description + "linear missing\n");
+  write("shape.txt", description + "linear out\n");
+  write("pixels.txt", "input channels 3 means 0 0 0 deviations 1 1 1\nmax_pool size 8\nconvolution first\n");
+  std::string bytes = text_of(folder / "own.safetensors");
+  write("short.safetensors", bytes.substr(0, bytes.size() - 3));
+  bytes[9] = 'x';  // behind the brace of the header
+  write("corrupt.safetensors", bytes);
+  write("plan.txt", "measure bits\nbudget 1\nbound 0\n\nlayer form rank bits dimensions\nconv2 factored 3 4 32x16x8\n");
+  write("layerless.txt", "input channels 1 means 0 deviations 1\nrelu\n");
+  fs::create_directories(folder / "full");
+  write("full/letter.txt", "Dear");
+  const std::string output = " --output " + (folder / "out");
+  const std::string network = "--network " + (folder / "own.safetensors");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--layers conv9" + output, "the network has no convolution or linear layer 'conv9'; it has conv1, conv2"},
+      {"--layers conv2,conv2" + output, "--layers names conv2 twice"},
+      {own(folder) + "--layers group" + output, "the convolution group has 2 groups"},
+      {network + " --description " + (folder / "kind.txt") + output, "kind.txt:13: unsupported layer kind 'dropout'"},
+      {network + " --description " + (folder / "name.txt") + output,
+       "name.txt:13: " + (folder / "own.safetensors") + " has no parameter missing.weight"},
+      {network + " --description " + (folder / "shape.txt") + output,
+       "shape.txt:13: out.weight must be any x 5, got 5 x 12"},
+      {network + output, "network.txt:4: " + (folder / "own.safetensors") + " has no parameter conv1.weight"},
+      {network + " --description " + (folder / "pixels.txt") + " --calibration " + (folder / "images.npy") + output,
+       "pixels.txt:3: qaf::output_size: a kernel over 3 rows"},
+      {"--network " + (folder / "corrupt.safetensors") + output, "corrupt.safetensors: the header is not valid JSON"},
+      {"--network " + (folder / "short.safetensors") + output, "the file has"},
+      {"--network " + (folder / "missing") + output, "there is no such folder or file"},
+      {"--network " + (folder / "full") + output, "has no float parameters"},
+      {"--description " + (folder / "missing") + output, "missing: cannot be opened"},
+      {"--description " + (folder / "layerless.txt") + output, "the network has no layers to factor"},
+      {"--calibration " + (folder / "images.npy") + output,
+       "the network needs images of 1 channels, got images of 6 x 3"},
+      {"--calibration " QAF_EXAMPLE_DATA "/test_labels.npy" + output, "must hold images x channels x rows x columns"},
+      {"--images " + (folder / "images.npy") + output, "--images and --labels belong together"},
+      {"--images " + (folder / "images.npy") + " --labels " QAF_EXAMPLE_DATA "/test_labels.npy" + output,
+       "must hold a label for each of the 6 images, got 1000"},
+      {"--bits 0" + output, "--bits must be a whole number from 1 to 16"},
+      {"--quantizer foo" + output, "name must be one of uniform"},
+      {"--quantizer ternary --bits 4" + output, "codes of 'ternary' have 2 bits, got 4"},
+      {"--reduction x" + output, "--reduction must be a number from 0.01 to 1000, got 'x'"},
+      {"--budget 0.001" + output, "--budget must be a number from 0.01 to 32, got '0.001'"},
+      {"--budget 2 --bops 5" + output, "--budget and --bops exclude each other"},
+      {"--plan a --layers b" + output, "--plan and --layers exclude each other"},
+      {"--plan " + (folder / "plan.txt") + output, "the layer conv2 must have dimensions 32 x 16 x 9, got 32 x 16 x 8"},
+      {"--plan " + (folder / "missing") + output, "missing: cannot be opened"},
+      {"--jobs 0" + output, "--jobs must be a whole number from 1"},
+      {"--batch-norms foo" + output, "--batch-norms must be move or keep"},
+      {own(folder) + "--bops 100000" + output, "--bops needs --calibration or --images"},
+      {"--calibration none --output " + (folder / "full"), "the folder holds something else"},
+      {"--calibration none --output " + (folder / "own.txt"), "the output must be a folder, and is a file"},
+      {"--calibration none --output /proc/qaf", "cannot write to the output folder /proc/qaf"},
+      {"--output \"\"", "--output must not be empty"}};
+  for (const auto& [arguments, words] : cases) {
+    INFO(arguments);
+    const Run result = run(arguments);
+    INFO(result.out);
+    CHECK(result.exit_code != 0);
+    CHECK(result.out.find("compress_network: ") == 0);
+    CHECK(result.out.find(words) != std::string::npos);
+    CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+    CHECK(!fs::exists(folder / "out"));
+  }
+  CHECK(names_in(folder / "full") == std::vector<std::string>{"letter.txt"});
+}
