@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <qaf/io/model_file.hpp>
-#include <qaf/plan_text.hpp>
+#include <qaf/plan/plan_text.hpp>
 
 #include "support/arguments.hpp"
 #include "support/batch_norm_statistics.hpp"

@@ -15,7 +15,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <qaf/detail/file.hpp>
+#include <qaf/io/detail/file.hpp>
 #include <qaf/io/model_file.hpp>
 
 #include "compressed_layer.hpp"

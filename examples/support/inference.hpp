@@ -17,7 +17,7 @@
 #include <Eigen/Core>
 
 #include <qaf/convolution.hpp>
-#include <qaf/feature_maps.hpp>
+#include <qaf/convolution/feature_maps.hpp>
 
 #include "network.hpp"
 

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include <qaf/activation_scale.hpp>
-#include <qaf/integer_convolution.hpp>
-#include <qaf/integer_factor.hpp>
+#include <qaf/convolution/activation_scale.hpp>
+#include <qaf/convolution/integer_convolution.hpp>
+#include <qaf/convolution/integer_factor.hpp>
+#include <qaf/convolution/rescale_layers.hpp>
+#include <qaf/convolution/three_layers.hpp>
 #include <qaf/quantized_model.hpp>
-#include <qaf/rescale_layers.hpp>
-#include <qaf/three_layers.hpp>
 
 #include "inference.hpp"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <qaf/plan.hpp>
-#include <qaf/plan_text.hpp>
+#include <qaf/plan/plan_text.hpp>
 #include <qaf/quantizers/any.hpp>
 
 #include "layer_compression.hpp"

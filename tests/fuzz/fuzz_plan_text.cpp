@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <qaf/plan_text.hpp>
+#include <qaf/plan/plan_text.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {

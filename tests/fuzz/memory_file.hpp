@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <unistd.h>
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 /// A file in memory that readers can open by its path (Linux).
 class MemoryFile {
@@ -21,8 +21,7 @@ class MemoryFile {
   const std::string& path() const { return path_; }
 
   void set(const std::uint8_t* bytes, std::size_t count) const {
-    if (ftruncate(descriptor_, 0) != 0 ||
-        pwrite(descriptor_, bytes, count, 0) != static_cast<ssize_t>(count))
+    if (ftruncate(descriptor_, 0) != 0 || pwrite(descriptor_, bytes, count, 0) != static_cast<ssize_t>(count))
       std::abort();
   }
 

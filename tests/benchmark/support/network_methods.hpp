@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <qaf/layer_cost.hpp>
+#include <qaf/plan/layer_cost.hpp>
 #include <qaf/qaf.hpp>
 #include <qaf/quantizers/conventions.hpp>
 
