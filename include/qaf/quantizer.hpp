@@ -33,6 +33,8 @@ namespace qaf {
 ///   be kept besides the codes: for `model_size`. Scales of columns or of the whole factor need not be kept, since they
 ///   can be merged into the weights of a model.
 /// * `lowest() -> int` and `highest() -> int`, the range of the codes: for the tests in qaf/testing/quantizer_laws.hpp.
+/// * `integer_factor(codes, parameters) -> IntegerFactor`, the codes as integers times scales: for integer layers, see
+///   qaf/convolution/integer_factor.hpp.
 struct IdentityQuantizer {
   using Code = double;
   struct Parameters {};
