@@ -225,8 +225,8 @@ LayerCandidates candidates_of(const Layer& layer, const Tensor& tensor, const Ca
   if (weighted.view().dimensions() != layer.dimensions)
     detail::fail("candidates_of", "layer '", layer.name, "' is ", detail::shape_text(layer.dimensions),
                  ", its tensor must be too, got ", detail::shape_text(weighted.view().dimensions()));
-  const double norm =
-      detail::weighted_norm("candidates_of", weighted, detail::thread_count(options.solver.resources.threads));
+  const int threads = detail::thread_count(options.solver.resources.threads);
+  const double norm = detail::weighted_norm("candidates_of", weighted, threads);
   LayerCandidates result;
   result.layer = layer;
   result.activation_bits = options.activation_bits;
