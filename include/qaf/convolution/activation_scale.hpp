@@ -44,7 +44,9 @@ struct ActivationScale {
 /// The scale whose codes -128 .. 127 cover the range from `lowest` to `highest` and 0. Errors: bounds that are not
 /// finite.
 inline ActivationScale activation_scale(double lowest, double highest) {
-  const Matrix<double> range = (Matrix<double>(1, 2) << lowest, highest).finished();
+  Matrix<double> range(1, 2);
+  range(0, 0) = lowest;
+  range(0, 1) = highest;
   const AffineParameters parameters = ActivationScale::quantizer().fit(range);
   return {parameters.scales[0], parameters.zero_points[0]};
 }
