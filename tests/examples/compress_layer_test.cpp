@@ -273,7 +273,7 @@ TEST_CASE("compress_layer refuses what it cannot do with one sentence and leaves
       {folder / "file", "is not a .npy file"},
       {folder / "integers.npy", "must be float32 or float64, got int32"},
       {folder / "vector.npy", "at least 2 modes"},
-      {folder / "empty.npy", "at least 1 entry"},
+      {folder / "empty.npy", "dimensions must be 1 or more, got 3 x 0"},
       {folder / "nan.npy", "must be finite, got nan"},
       {folder / "infinity.npy", "must be finite, got inf"},
   };

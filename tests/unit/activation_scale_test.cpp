@@ -172,3 +172,14 @@ TEST_CASE("Activations that are no numbers, and observers that saw nothing, are 
   CHECK_ERROR(qaf::quantize(maps, ActivationScale{}),
               "qaf::quantize: feature maps of 1 x 2 x 1 pixels must have so many columns of values, got 1");
 }
+
+TEST_CASE("Activations below all normal numbers are observed", "[activation_scale]") {
+  qaf::ActivationObserver observer;
+  qaf::FeatureMaps<double> maps{1, 1, 2, qaf::Matrix<double>::Constant(3, 2, 1e-320)};
+  observer.observe(maps);
+  maps.values.setConstant(2);
+  observer.observe(maps);
+  CHECK(observer.count() == 12);
+  CHECK(observer.highest() == 2);
+  CHECK(observer.scale(qaf::ActivationRange::min_max).scale == Approx(2.0 / 255));
+}

@@ -214,6 +214,8 @@ TEST_CASE("Tensors and options that do not fit are told", "[candidates]") {
           "bits, direct_bits and original must allow some candidate");
   refused([](CandidateOptions& o) { o.bits = {4, 0}; }, "bits must be from 1 to 32, got 0");
   refused([](CandidateOptions& o) { o.direct_bits = {33}; }, "direct_bits must be from 1 to 32, got 33");
+  refused([](CandidateOptions& o) { o.bits = {4, 2, 4}; }, "bits must differ, got 4 twice");
+  refused([](CandidateOptions& o) { o.direct_bits = {2, 2}; }, "direct_bits must differ, got 2 twice");
   refused([](CandidateOptions& o) { o.least_bits_per_weight = 0; },
           "least_bits_per_weight must be above 0 and finite, got 0");
   refused([](CandidateOptions& o) { o.most_bits_per_weight = 0.1; },

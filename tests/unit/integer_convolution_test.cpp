@@ -152,6 +152,8 @@ TEST_CASE("A fixed-point multiplier is the nearest one", "[integer_convolution]"
               "qaf::fixed_point_multiplier: the value must be above 0 and below 2^30, got 0");
   CHECK_ERROR(qaf::fixed_point_multiplier(1073741824),
               "qaf::fixed_point_multiplier: the value must be above 0 and below 2^30, got 1.07374e+09");
+  CHECK_ERROR(qaf::fixed_point_multiplier(std::nextafter(1073741824.0, 0.0)),
+              "qaf::fixed_point_multiplier: the value must be above 0 and below 2^30, got 1.07374e+09");
 }
 
 TEST_CASE("Multiplying rounds twice, exact ties up and then away from zero", "[integer_convolution]") {
@@ -271,6 +273,10 @@ TEMPLATE_TEST_CASE("Equalizing ranges changes no output", "[integer_convolution]
   CHECK_ERROR(qaf::equalize_ranges(two, maps),
               "qaf::equalize_ranges: there must be three layers, the second depthwise and the third 1 x 1, as "
               "three_layers makes them");
+  auto no_numbers = maps;
+  no_numbers.values(2, 3) = std::numeric_limits<TestType>::infinity();
+  CHECK_ERROR(qaf::equalize_ranges(layers, no_numbers),
+              "qaf::equalize_ranges: the first layer's outputs must be finite, got NaN or infinity");
   layers[0].relu = true;
   CHECK_ERROR(qaf::equalize_ranges(layers, maps),
               "qaf::equalize_ranges: the first and the second layer must have no bias and no ReLU");
@@ -309,6 +315,21 @@ TEST_CASE("Equalizing lowers the noise that rounding the first layer's outputs m
   }
 }
 
+TEST_CASE("Equalizing leaves a channel alone that the maps hardly reach", "[integer_convolution]") {
+  // Input channel 1 is almost 0 in the maps, and the only one of component 1.
+  auto model = qaf::quantize(support::random_model<float>({3, 2, 9}, 2), qaf::UniformQuantizer());
+  model.factors[1].codes << 100, 0, 0, 100;
+  auto layers = qaf::three_layers(model, {3, 3});
+  auto maps = support::random_maps<float>(1, 5, 5, 2);
+  maps.values.row(1).setConstant(1e-9F);
+  const auto before = layers;
+  qaf::equalize_ranges(layers, maps);
+  CHECK(layers[0].scales[1] == before[0].scales[1]);
+  std::vector<qaf::ActivationObserver> observers;
+  qaf::observe(qaf::decode<float>(layers), maps, observers);
+  CHECK_NOTHROW(qaf::integer_convolutions(layers, observers));
+}
+
 TEST_CASE("Positive scales stand for the same layer", "[integer_convolution]") {
   std::mt19937_64 generator(6);
   QuantizedConvolutionLayer layer = random_layer({8, 2, 2, 2}, {}, generator);
@@ -324,6 +345,12 @@ TEST_CASE("Positive scales stand for the same layer", "[integer_convolution]") {
   CHECK_ERROR(qaf::with_positive_scales(layer),
               "qaf::with_positive_scales: output channel 3 has a negative scale and a code -128, which has no negative "
               "in 8 bits; quantize in the narrow range or with fewer bits");
+  layer.codes.data()[0] = 200;  // codes of affine quantizers, less their zero points
+  CHECK(qaf::with_positive_scales(layer).codes.data()[3 * 8 + 5] == 128);
+  layer.codes.data()[3 * 8 + 5] = -32768;
+  CHECK_ERROR(qaf::with_positive_scales(layer),
+              "qaf::with_positive_scales: output channel 3 has a negative scale and a code -32768, which has no "
+              "negative in 16 bits; quantize in the narrow range or with fewer bits");
 }
 
 TEST_CASE("Sums that could need more than 32 bits are refused, those that just fit are right",

@@ -101,6 +101,12 @@ TEST_CASE("A factored layer costs what its definition says", "[layer_cost]") {
   CHECK(matrix.bops == 3 * 74 * 2 * 8);
 }
 
+TEST_CASE("Of a 1 x 1 convolution with a stride both layers compute at the output's pixels", "[layer_cost]") {
+  Layer layer = convolution();
+  layer.dimensions = {6, 4};
+  CHECK(qaf::factored_cost(layer, 3, 4).macs == 3 * (4 + 6) * 25);
+}
+
 TEST_CASE("A layer that is not factored costs what its definition says", "[layer_cost]") {
   const Layer layer = convolution();
   const qaf::LayerCost original = qaf::original_cost(layer);

@@ -160,6 +160,18 @@ TEST_CASE("Errors of ranks between the candidates are interpolated", "[plan]") {
   }
 }
 
+TEST_CASE("Candidates of the same rank do not disturb those between", "[plan]") {
+  LayerCandidates layer = small_network()[0];
+  const double error = qaf::predicted_error(layer, Form::factored, 7, 4);
+  REQUIRE(error > 0);
+  const std::vector<qaf::Candidate> once = layer.candidates;
+  layer.candidates.insert(layer.candidates.end(), once.begin(), once.end());
+  CHECK(qaf::predicted_error(layer, Form::factored, 7, 4) == error);
+  layer.candidates[0].cost.macs = std::numeric_limits<double>::quiet_NaN();
+  CHECK_ERROR(qaf::make_plan({layer}, Measure::bits, 1e6),
+              "qaf::make_plan: the costs of layer 'conv1' must be 0 or more and finite, got nan");
+}
+
 TEST_CASE("Networks, budgets and edits that make no sense are told", "[plan]") {
   std::vector<LayerCandidates> layers = small_network();
   CHECK_ERROR(qaf::make_plan({}, Measure::bits, 1), "qaf::make_plan: there must be at least one layer");

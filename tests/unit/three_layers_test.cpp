@@ -260,6 +260,13 @@ TEST_CASE("Each scale is where the table says", "[three_layers]") {
   CHECK(layers[1].scales == Eigen::Vector3d(2000, -12000, 1));
   CHECK(layers[2].scales == Eigen::Vector4d(1, 1, 1, 1));
   CHECK(layers[1].codes.data()[12] == 0);  // the component of weight 0
+  model.weights[1] = 1e-44F;               // float32 takes the scale for 0
+  model.factors[2].parameters.scales[1] = 1e-10F;
+  layers = qaf::three_layers(model, size_3x2);
+  CHECK(layers[1].scales[1] == 1);
+  CHECK(layers[1].codes.data()[6] == 0);
+  model.weights[1] = -3;
+  model.factors[2].parameters.scales[1] = 200;
   quantizer.granularity = Granularity::row;
   model.factors[0] = qaf::quantize(Matrix<float>(Matrix<float>::Random(4, 3)), quantizer);
   model.factors[0].parameters.scales << 1, 2, 3, 4;

@@ -127,7 +127,7 @@ class ActivationObserver {
     std::frexp(magnitude, &exponent);  // magnitude < 2^exponent
     if (counts_.empty()) {
       counts_.assign(static_cast<std::size_t>(2 * half), 0);
-      exponent_ = exponent;
+      exponent_ = std::max(exponent, -1000);  // bins of a width that is normal
     }
     for (; exponent_ < exponent; ++exponent_) {
       std::vector<Index> wider(counts_.size(), 0);

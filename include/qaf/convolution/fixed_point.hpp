@@ -16,10 +16,11 @@ struct FixedPointMultiplier {
   int shift = 0;  ///< from -31 to 30; to the left where positive
 };
 
-/// The fixed-point number nearest to `value` (ties away from zero). Errors: a value that is not positive, or 2^30 and
-/// more.
+/// The fixed-point number nearest to `value` (ties away from zero). Errors: a value that is not positive, or 2^30 to
+/// rounding and more.
 inline FixedPointMultiplier fixed_point_multiplier(double value) {
-  if (!(value > 0 && value < 1073741824.0))
+  constexpr double most = 1073741823.5;  // from here on it rounds to 2^30
+  if (!(value > 0 && value < most))
     detail::fail("fixed_point_multiplier", "the value must be above 0 and below 2^30, got ", value);
   int exponent = 0;
   const double mantissa = std::frexp(value, &exponent);  // in [1/2, 1)

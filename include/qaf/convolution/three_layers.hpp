@@ -158,6 +158,16 @@ inline std::vector<Vector<double>> layer_scales(const std::vector<IntegerModel>&
   return scales;
 }
 
+/// A scale that float32 takes for 0 becomes 1, and the codes of its channel 0.
+inline void leave_out_zero_scales(QuantizedConvolutionLayer& layer) {
+  const Index entries = layer.codes.size() / layer.scales.size();
+  for (Index o = 0; o < layer.scales.size(); ++o) {
+    if (static_cast<float>(layer.scales[o]) != 0) continue;
+    layer.scales[o] = 1;
+    std::fill_n(layer.codes.data() + o * entries, entries, std::int16_t{0});
+  }
+}
+
 }  // namespace detail
 
 /// The layers that together are the convolution with the tensors of float models, one a group (see `kernel_tensors`):
@@ -239,17 +249,14 @@ std::vector<QuantizedConvolutionLayer> three_layers(const std::vector<QuantizedC
       factors.positions.push_back(positions.size() == 1
                                       ? positions[0].integers
                                       : detail::factor_of_positions(positions[0].integers, positions[1].integers));
-    Matrix<std::int16_t>& weighted = positions.empty() ? factors.inputs.back() : factors.positions.back();
-    for (Index r = 0; r < model.rank(); ++r)
-      if (model.weights[r] == 0) weighted.col(r).setZero();
   }
   std::vector<DenseTensor<std::int16_t>> kernels = detail::layer_kernels(factors, kernel_size);
   const auto geometries = detail::layer_geometries(geometry, models.front().rank(), kernels.size());
   std::vector<Vector<double>> scales = detail::layer_scales(integer_models);
   std::vector<QuantizedConvolutionLayer> layers;
   for (std::size_t k = 0; k < kernels.size(); ++k) {
-    for (double& scale : scales[k]) scale = scale == 0 ? 1 : scale;
     layers.push_back({std::move(kernels[k]), std::move(scales[k]), geometries[k], {}, false});
+    detail::leave_out_zero_scales(layers.back());
   }
   layers.back().bias = bias;
   detail::check_layer("three_layers", layers.back());

@@ -57,9 +57,10 @@ inline void check_choices(const std::vector<std::vector<Choice>>& groups, double
 ///
 /// `most_states`: how many combinations are kept at a time, 1 to 2^28. Where there are more the most promising are, the
 /// result may not be the best, and its `bound` tells by how much it can miss. With costs and losses that are measured
-/// and some hundred choices a group that was not seen. Sums are exact where costs are whole numbers below 2^53.
-/// Errors: a group without choices, a cost or loss out of range, a budget below the least possible cost, which the
-/// sentence names. Cost: sorting all choices, and the combinations kept times the choices of a group.
+/// and some hundred choices a group that was not seen. Sums are exact where costs are whole numbers below 2^53; with
+/// others the budget and the loss are kept to rounding. Errors: a group without choices, a cost or loss out of range, a
+/// budget below the least possible cost, which the sentence names. Cost: sorting all choices, and the combinations kept
+/// times the choices of a group. Memory: 32 bytes for every combination kept, of all groups.
 inline Allocation allocate(const std::vector<std::vector<Choice>>& groups, double budget,
                            std::size_t most_states = std::size_t{1} << 16) {
   detail::check_choices(groups, budget);

@@ -86,6 +86,10 @@ inline void validate(const CandidateOptions& options) {
     if (bits < 1 || bits > 32) refuse("bits must be from 1 to 32, got ", bits);
   for (const int bits : options.direct_bits)
     if (bits < 1 || bits > 32) refuse("direct_bits must be from 1 to 32, got ", bits);
+  for (const std::vector<int>* list : {&options.bits, &options.direct_bits})
+    for (auto bits = list->begin(); bits != list->end(); ++bits)
+      if (std::find(list->begin(), bits, *bits) != bits)
+        refuse(list == &options.bits ? "bits" : "direct_bits", " must differ, got ", *bits, " twice");
   if (!(options.least_bits_per_weight > 0 && std::isfinite(options.least_bits_per_weight)))
     refuse("least_bits_per_weight must be above 0 and finite, got ", options.least_bits_per_weight);
   if (!(options.most_bits_per_weight >= options.least_bits_per_weight && options.most_bits_per_weight <= 64))
@@ -129,7 +133,7 @@ class ErrorOfRank {
 
   double operator()(Index rank) const {
     const double error = std::exp(curve_(static_cast<double>(rank)));
-    return error > 2 * least ? error : 0;
+    return error <= 2 * least ? 0 : error;
   }
 
  private:

@@ -120,9 +120,12 @@ inline void check_cost_arguments(const char* function, const Layer& layer, int b
 inline double component_macs(const Layer& layer) {
   const double groups = static_cast<double>(layer.groups), outputs = static_cast<double>(layer.dimensions[0]),
                inputs = static_cast<double>(layer.dimensions[1]);
-  const double positions = layer.dimensions.size() == 3 ? groups * static_cast<double>(layer.dimensions[2]) : 0;
-  return groups * inputs * static_cast<double>(layer.input_pixels) +
-         (positions + outputs) * static_cast<double>(layer.output_pixels);
+  const double input_pixels = static_cast<double>(layer.input_pixels);
+  const double output_pixels = static_cast<double>(layer.output_pixels);
+  // Of two layers the first has the stride.
+  if (layer.dimensions.size() == 2) return (groups * inputs + outputs) * output_pixels;
+  const double positions = groups * static_cast<double>(layer.dimensions[2]);
+  return groups * inputs * input_pixels + (positions + outputs) * output_pixels;
 }
 
 inline LayerCost with_bops(LayerCost cost, int bits, int activation_bits) {

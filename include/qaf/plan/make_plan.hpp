@@ -100,6 +100,10 @@ inline void check_candidates(const char* function, const LayerCandidates& layer)
   if (!(layer.weight >= 0 && std::isfinite(layer.weight)))
     fail(function, "the weight of layer '", layer.layer.name, "' must be 0 or more and finite, got ", layer.weight);
   for (const Candidate& one : layer.candidates)
+    for (const double cost : {one.cost.parameters, one.cost.bits, one.cost.macs, one.cost.bops})
+      if (!(cost >= 0 && std::isfinite(cost)))
+        fail(function, "the costs of layer '", layer.layer.name, "' must be 0 or more and finite, got ", cost);
+  for (const Candidate& one : layer.candidates)
     if (!(one.relative_error >= 0 && std::isfinite(one.relative_error)))
       fail(function, "the errors of layer '", layer.layer.name, "' must be 0 or more and finite, got ",
            one.relative_error);
@@ -173,6 +177,8 @@ inline double predicted_error(const LayerCandidates& layer, Form form, Index ran
     if (one.measured) measured.emplace_back(one.rank, one.relative_error);
   }
   std::sort(measured.begin(), measured.end());
+  const auto same_rank = [](const auto& a, const auto& b) { return a.first == b.first; };
+  measured.erase(std::unique(measured.begin(), measured.end(), same_rank), measured.end());  // the least error stays
   if (measured.empty() || rank < measured.front().first || rank > measured.back().first)
     detail::fail(
         function, "layer '", layer.layer.name, "' has no candidates about ", detail::candidate_text(form, rank, bits),
