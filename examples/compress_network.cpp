@@ -216,7 +216,7 @@ void run_layers(const Settings& settings, const Network& network, const std::map
 
 std::vector<ReportedLayer> read_layers(const qaf::Plan& plan, const FinishedLayers& finished) {
   std::vector<ReportedLayer> layers;
-  for (const qaf::PlannedLayer& planned : plan.layers) layers.push_back({planned, finished.read(planned.layer.name)});
+  for (const qaf::PlannedLayer& planned : plan.layers) layers.push_back({planned, finished.read(planned)});
   return layers;
 }
 
@@ -232,10 +232,11 @@ Network with_compressed_layers(const Network& network, const std::vector<Reporte
 // Whether the codes are integers of 8 bits, with scales that integer arithmetic can carry.
 bool runs_on_integers(const Settings& settings, const std::vector<ReportedLayer>& layers) {
   const std::string& quantizer = settings.layer.quantizer;
-  return (quantizer == "uniform" || quantizer == "affine" || quantizer == "ternary" || quantizer == "binary") &&
-         std::all_of(layers.begin(), layers.end(), [](const ReportedLayer& layer) {
-           return layer.planned.form == qaf::Form::original || layer.planned.bits <= 8;
-         });
+  const auto is_original = [](const ReportedLayer& layer) { return layer.planned.form == qaf::Form::original; };
+  return !std::all_of(layers.begin(), layers.end(), is_original) &&
+         (quantizer == "uniform" || quantizer == "affine" || quantizer == "ternary" || quantizer == "binary") &&
+         std::all_of(layers.begin(), layers.end(),
+                     [&](const ReportedLayer& layer) { return is_original(layer) || layer.planned.bits <= 8; });
 }
 
 // Measures the network as it was and compressed; moves the batch norms of the latter.
@@ -297,6 +298,12 @@ std::vector<std::pair<std::string, std::string>> settings_rows(const Settings& s
   return rows;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text.empty() ? "none" : text;
+}
+
 void print_tables(const NetworkReport& report) {
   Table layers(
       {"layer", "form", "rank", "bits", "KiB before", "KiB", "error of weights", "error of outputs", "seconds"});
@@ -321,11 +328,26 @@ void print_tables(const NetworkReport& report) {
   accuracies.print();
 }
 
+// The plan of an earlier run, which must still be that of the layers that are finished.
+qaf::Plan earlier_plan(const Settings& settings, const Input& input, const std::vector<std::string>& names,
+                       const FinishedLayers& finished) {
+  const std::string path = finished.in_folder("plan.txt");
+  const qaf::Plan plan = read_network_plan(path, input.network, settings.layer.quantizer);
+  std::vector<std::string> planned_names;
+  for (const qaf::PlannedLayer& planned : plan.layers) {
+    planned_names.push_back(planned.layer.name);
+    if (finished.has_layer(planned.layer.name)) finished.read(planned);
+  }
+  if (planned_names != names)
+    throw std::runtime_error(path + ": must hold the layers " + joined(names) + ", got " + joined(planned_names) +
+                             "; give an edited plan with --plan and another --output");
+  return plan;
+}
+
 // The plan of an earlier run of the same settings, or a new one.
 qaf::Plan plan_of(const Settings& settings, const Input& input, const std::vector<std::string>& names,
                   const std::map<std::string, SecondMoments>& moments, const FinishedLayers& finished) {
-  if (finished.has("plan.txt"))
-    return read_network_plan(finished.in_folder("plan.txt"), input.network, settings.layer.quantizer);
+  if (finished.has("plan.txt")) return earlier_plan(settings, input, names, finished);
   if (!settings.plan.empty()) return read_network_plan(settings.plan, input.network, settings.layer.quantizer);
   const Images* const images = input.calibration ? &*input.calibration : input.images ? &*input.images : nullptr;
   const std::vector<qaf::Layer> layers = layers_of(input.network, names, images);

@@ -100,9 +100,9 @@ class FinishedLayers {
     write_model_file(file_of(layer), file);
   }
 
-  /// Throws where the file is damaged.
-  CompressedLayer read(const std::string& layer) const {
-    const std::string file = file_of(layer);
+  /// Throws where the file is damaged or holds something else than what is planned.
+  CompressedLayer read(const qaf::PlannedLayer& planned) const {
+    const std::string file = file_of(planned.layer.name);
     CompressedLayer compressed;
     const auto metadata = qaf::read_safetensors_metadata(file);
     const auto found = metadata.find(figures_key);
@@ -123,6 +123,11 @@ class FinishedLayers {
     }
     if (!qaf::list_quantized_models(file).empty())
       compressed.model = qaf::read_quantized_model<float, qaf::AnyQuantizer>(file);
+    const std::string wanted = form_text(planned);
+    const std::string found_form = form_text(compressed.model, planned.layer.dimensions, planned.bits);
+    if (found_form != wanted)
+      throw std::runtime_error(file + ": holds a layer " + found_form + ", " + in_folder("plan.txt") + " says " +
+                               wanted + "; give an edited plan with --plan and another --output");
     return compressed;
   }
 

@@ -272,6 +272,87 @@ TEST_CASE("compress_network: a budget is kept, and its plan may be edited", "[co
   CHECK(std::stod(out[6]) < 0.05);
 }
 
+TEST_CASE("compress_network: every quantizer, with and without a budget", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  for (const std::string& name : qaf::quantizer_names()) {
+    for (const char* amount : {"", " --budget 3"}) {
+      const std::string output = folder / (name + amount);
+      const Run result = run(own(folder) + "--layers out --effort quick --calibration none --quantizer " + name +
+                             amount + " --output \"" + output + "\"");
+      INFO(name << amount << "\n" << result.out);
+      REQUIRE(result.exit_code == 0);
+      CHECK(std::stod(row_of(result.out, "out")[6]) < 1);
+    }
+  }
+}
+
+TEST_CASE("compress_network: a folder whose plan or layers are no longer its own is refused", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  const std::string output = folder / "out", plan_path = output + "/plan.txt";
+  const std::string command = own(folder) + "--layers main,out --effort quick --calibration none --output " + output;
+  REQUIRE(run(command).exit_code == 0);
+  const std::string plan = text_of(plan_path), model = text_of(output + "/model.safetensors");
+  const auto refused = [&](const std::string& words) {
+    const Run result = run(command);
+    INFO(result.out);
+    CHECK(result.exit_code == 1);
+    CHECK(result.out.find(words) != std::string::npos);
+    CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+    CHECK(text_of(output + "/model.safetensors") == model);
+  };
+  // The line of `main`, otherwise; nothing for none.
+  const auto edit = [&](const std::string& begin) {
+    std::ofstream file(plan_path);
+    std::istringstream lines(plan);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string name, form, rank, bits, rest;
+      words >> name >> form >> rank >> bits;
+      std::getline(words, rest);
+      if (name != "main")
+        file << line << "\n";
+      else if (!begin.empty())
+        file << begin << rest << "\n";
+    }
+  };
+  edit("main factored 3 4");
+  refused("factored 12 x 8 x 9 of rank 3 with codes of 4 bits; give an edited plan with --plan and another --output");
+  edit("main factored 14 5");
+  refused("of rank 14 with codes of 5 bits; give");
+  edit("main direct - 4");
+  refused("says direct 12 x 72 with codes of 4 bits; give");
+  edit("main original - 32");
+  refused("says left as it is; give");
+  edit("");
+  refused(plan_path + ": must hold the layers main, out, got out; give an edited plan with --plan");
+  std::ofstream(plan_path) << plan;
+  CHECK(run(command).exit_code == 0);
+  fs::copy_file(output + "/layer.main.safetensors", output + "/layer.out.safetensors",
+                fs::copy_options::overwrite_existing);
+  refused("layer.out.safetensors: holds a layer factored 12 x 8 x 9 of rank");
+}
+
+TEST_CASE("compress_network: a layer of zeros is compressed without an error", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  qaf::DenseTensor<float> zeros({5, 12}, qaf::StorageOrder::row_major);
+  std::fill_n(zeros.data(), zeros.size(), 0.0F);
+  std::vector<qaf::NamedTensor> tensors{{"out.weight", zeros}};
+  for (const auto& [name, tensor] : read_parameters(folder / "own.safetensors"))
+    if (name != "out.weight") tensors.emplace_back(name, tensor);
+  qaf::write_safetensors(folder / "zeros.safetensors", tensors);
+  const std::string network = "--network " + (folder / "zeros.safetensors") + " --description " + (folder / "own.txt");
+  for (const std::string& calibration : {std::string("none"), folder / "images.npy"}) {
+    const Run result = run(network + " --layers out --effort quick --calibration " + calibration + " --output " +
+                           (folder / ("out" + std::to_string(calibration.size()))));
+    INFO(result.out);
+    REQUIRE(result.exit_code == 0);
+    CHECK(std::stod(row_of(result.out, "out")[6]) == 0);
+  }
+}
+
 TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and writes nothing",
           "[compress_network]") {
   const Folder folder;
