@@ -368,10 +368,15 @@ TEST_CASE("compress_network: a signal ends a run whose layers are direct; a kill
                                             "second direct - 4 2000x1000\nthird direct - 4 1000x2000\n";
   const std::string command = program + "--network " + (folder / "large.safetensors") + " --description " +
                               (folder / "large.txt") + " --plan " + (folder / "plan.txt") +
-                              " --quantizer power-of-two --calibration none --jobs 1 --output " + (folder / "out");
-  const Run run_ended = run_shell(command + " >" + (folder / "log") + " 2>&1 & pid=$!; n=0; while [ ! -e " +
-                                  (folder / "out/plan.txt") + " ] && [ $n -lt 30000 ]; do sleep 0.001; n=$((n+1)); " +
-                                  "done; kill -INT $pid; wait $pid; echo ended with $?");
+                              " --calibration none --jobs 1 --output " + (folder / "out");
+  REQUIRE(run_shell(command + " 2>&1").exit_code == 0);
+  // Again, but that the first layer waits half written, in a pipe that no one reads, until the signal is there.
+  for (const char* name : {"second", "third"}) fs::remove(folder / ("out/layer." + std::string(name) + ".safetensors"));
+  const std::string pipe = folder / "out/layer.second.safetensors.partial";
+  std::ofstream(folder / "run.sh") << "mkfifo " + pipe + "\n" + command + " >" + (folder / "log") +
+                                          " 2>&1 &\npid=$!\nexec 3<" + pipe + "\nkill -INT $pid\n" +
+                                          "cat <&3 >/dev/null\nwait $pid\necho ended with $?\n";
+  const Run run_ended = run_shell("timeout 60 sh " + (folder / "run.sh") + " 2>&1");
   INFO(text_of(folder / "log"));
   CHECK(run_ended.out.find("ended with 1") != std::string::npos);
   CHECK(text_of(folder / "log").find("compress_network: interrupted; ") == 0);
