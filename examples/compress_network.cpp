@@ -116,9 +116,27 @@ Settings read_settings(const Arguments& arguments) {
   return settings;
 }
 
+// Throws for a label that is no class of the network, which has as many as one image's outputs.
+void check_labels(const Settings& settings, const Input& input) {
+  const std::vector<qaf::Index>& sizes = input.images->dimensions();
+  Images image({1, sizes[1], sizes[2], sizes[3]}, qaf::StorageOrder::row_major);
+  std::copy_n(input.images->data(), image.size(), image.data());
+  const qaf::Index classes = logits(input.network, image).rows();
+  const qaf::Index most = *std::max_element(input.labels.begin(), input.labels.end());
+  if (most >= classes)
+    throw std::runtime_error(settings.labels + ": labels must be from 0 to " + std::to_string(classes - 1) +
+                             ", the classes of the network, got " + std::to_string(most));
+}
+
 Input read_input(const Settings& settings) {
   Input input{read_network(settings.network, settings.description), {}, {}, {}};
+  // Everything that is written takes UTF-8.
+  for (const auto& [name, tensor] : input.network.parameters)
+    if (!qaf::detail::is_utf8(name))
+      throw std::runtime_error(settings.network + ": the parameter '" + qaf::detail::printable(name) +
+                               "' must have a name in UTF-8");
   if (!settings.calibration.empty()) input.calibration = read_images(settings.calibration);
+  if (input.calibration && settings.moves_batch_norms) batch_norms::check_not_shared(input.network);
   if (!settings.images.empty()) {
     input.images = read_images(settings.images);
     input.labels = read_labels(settings.labels, input.images->dimensions()[0]);
@@ -142,6 +160,11 @@ std::vector<std::string> layer_names(const Settings& settings, const Arguments& 
   }
   if (names.empty()) throw std::runtime_error(network.description.path + ": the network has no layers to factor");
   return names;
+}
+
+// The images whose size tells what the layers compute; null for none.
+const Images* plan_images(const Input& input) {
+  return input.calibration ? &*input.calibration : input.images ? &*input.images : nullptr;
 }
 
 // All that the codes depend on.
@@ -171,6 +194,9 @@ FinishedLayers::Json settings_json(const Settings& settings, const Input& input,
                                {"seed", settings.layer.seed}};
   if (settings.budget) {
     json[std::string("budget of ") + to_string(settings.budget->measure)] = settings.budget->amount;
+    const Images* const images = plan_images(input);
+    if (settings.budget->measure == qaf::Measure::bops && images != nullptr)
+      json["pixels of an image"] = {images->dimensions()[2], images->dimensions()[3]};
   } else if (settings.plan.empty()) {
     json["bits"] = settings.bits;
     json["reduction"] = settings.reduction;
@@ -196,15 +222,19 @@ void run_layers(const Settings& settings, const Network& network, const std::map
   try {
     JobsProgress progress("compressing", work);
     run_parallel(open.size(), settings.jobs, [&](std::size_t k) {
+      layer_compression::Watch::check();
       const std::string& name = open[k]->layer.name;
       const qaf::DenseTensor<float> weights = factored_weights(network, name);
       const auto found = moments.find(name);
       const auto metrics =
           found == moments.end() ? std::vector<Eigen::MatrixXd>() : error_metrics(found->second, weights.order());
-      finished.write(name, compress_layer(*open[k], weights, metrics, settings.layer,
-                                          [&](double part) { progress.update(k, std::min(part, 0.999)); }));
+      finished.write(name,
+                     compress_layer(*open[k], weights, metrics, settings.layer,
+                                    [&](double part) { progress.update(k, std::min(part, 0.999)); }),
+                     network.parameters.at(name + ".weight").dimensions());
       progress.update(k, 1);
     });
+    layer_compression::Watch::check();
   } catch (const Interrupted&) {
     const auto count = std::count_if(plan.layers.begin(), plan.layers.end(), [&](const qaf::PlannedLayer& planned) {
       return finished.has_layer(planned.layer.name);
@@ -216,7 +246,7 @@ void run_layers(const Settings& settings, const Network& network, const std::map
 
 std::vector<ReportedLayer> read_layers(const qaf::Plan& plan, const FinishedLayers& finished) {
   std::vector<ReportedLayer> layers;
-  for (const qaf::PlannedLayer& planned : plan.layers) layers.push_back({planned, finished.read(planned.layer.name)});
+  for (const qaf::PlannedLayer& planned : plan.layers) layers.push_back({planned, finished.read(planned)});
   return layers;
 }
 
@@ -232,10 +262,11 @@ Network with_compressed_layers(const Network& network, const std::vector<Reporte
 // Whether the codes are integers of 8 bits, with scales that integer arithmetic can carry.
 bool runs_on_integers(const Settings& settings, const std::vector<ReportedLayer>& layers) {
   const std::string& quantizer = settings.layer.quantizer;
-  return (quantizer == "uniform" || quantizer == "affine" || quantizer == "ternary" || quantizer == "binary") &&
-         std::all_of(layers.begin(), layers.end(), [](const ReportedLayer& layer) {
-           return layer.planned.form == qaf::Form::original || layer.planned.bits <= 8;
-         });
+  const auto is_original = [](const ReportedLayer& layer) { return layer.planned.form == qaf::Form::original; };
+  return !std::all_of(layers.begin(), layers.end(), is_original) &&
+         (quantizer == "uniform" || quantizer == "affine" || quantizer == "ternary" || quantizer == "binary") &&
+         std::all_of(layers.begin(), layers.end(),
+                     [&](const ReportedLayer& layer) { return is_original(layer) || layer.planned.bits <= 8; });
 }
 
 // Measures the network as it was and compressed; moves the batch norms of the latter.
@@ -269,8 +300,9 @@ void write_network(const std::string& path, const Network& compressed, const std
   std::vector<std::string> replaced;
   for (const ReportedLayer& layer : layers) {
     if (layer.compressed.model.factors.empty()) continue;
-    add_quantized_model(file, layer.planned.layer.name + ".", layer.compressed.model);
     replaced.push_back(layer.planned.layer.name + ".weight");
+    add_layer_model(file, layer.planned.layer.name + ".", layer.compressed.model,
+                    compressed.parameters.at(replaced.back()).dimensions());
   }
   for (const auto& [name, tensor] : compressed.parameters)
     if (std::find(replaced.begin(), replaced.end(), name) == replaced.end()) file.tensors.emplace_back(name, tensor);
@@ -297,6 +329,12 @@ std::vector<std::pair<std::string, std::string>> settings_rows(const Settings& s
   return rows;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text.empty() ? "none" : text;
+}
+
 void print_tables(const NetworkReport& report) {
   Table layers(
       {"layer", "form", "rank", "bits", "KiB before", "KiB", "error of weights", "error of outputs", "seconds"});
@@ -321,13 +359,28 @@ void print_tables(const NetworkReport& report) {
   accuracies.print();
 }
 
+// The plan of an earlier run, which must still be that of the layers that are finished.
+qaf::Plan earlier_plan(const Settings& settings, const Input& input, const std::vector<std::string>& names,
+                       const FinishedLayers& finished) {
+  const std::string path = finished.in_folder("plan.txt");
+  const qaf::Plan plan = read_network_plan(path, input.network, settings.layer.quantizer);
+  std::vector<std::string> planned_names;
+  for (const qaf::PlannedLayer& planned : plan.layers) {
+    planned_names.push_back(planned.layer.name);
+    if (finished.has_layer(planned.layer.name)) finished.read(planned);
+  }
+  if (planned_names != names)
+    throw std::runtime_error(path + ": must hold the layers " + joined(names) + ", got " + joined(planned_names) +
+                             "; give an edited plan with --plan and another --output");
+  return plan;
+}
+
 // The plan of an earlier run of the same settings, or a new one.
 qaf::Plan plan_of(const Settings& settings, const Input& input, const std::vector<std::string>& names,
                   const std::map<std::string, SecondMoments>& moments, const FinishedLayers& finished) {
-  if (finished.has("plan.txt"))
-    return read_network_plan(finished.in_folder("plan.txt"), input.network, settings.layer.quantizer);
+  if (finished.has("plan.txt")) return earlier_plan(settings, input, names, finished);
   if (!settings.plan.empty()) return read_network_plan(settings.plan, input.network, settings.layer.quantizer);
-  const Images* const images = input.calibration ? &*input.calibration : input.images ? &*input.images : nullptr;
+  const Images* const images = plan_images(input);
   const std::vector<qaf::Layer> layers = layers_of(input.network, names, images);
   if (!settings.budget) return uniform_plan(layers, settings.bits, settings.reduction, settings.layer.quantizer);
   if (settings.budget->measure == qaf::Measure::bops && images == nullptr)
@@ -380,6 +433,7 @@ void compress(const Arguments& arguments) {
     json = settings_json(settings, input, names);
     json["plan"] = plan_text(plan);
   }
+  if (input.images) check_labels(settings, input);
   const FinishedLayers finished(settings.output, json);
   for (const std::string& name : names) finished.file_of(name);  // throws where it can be none
   const qaf::Plan plan = run_plan(settings, input, names, finished);

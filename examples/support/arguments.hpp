@@ -51,6 +51,8 @@ class Arguments {
         throw UsageError(name + " needs a value: " + name + " " + option.value);
       }
     }
+    if (most_positional == 0 && !positional_.empty())
+      throw UsageError("expected options only, got '" + positional_.front() + "'");
     if (positional_.size() > most_positional)
       throw UsageError("expected at most " + std::to_string(most_positional) + " file, got '" +
                        positional_[most_positional] + "' too");

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,10 +33,21 @@ inline ChannelStatistics statistics_of(std::vector<BatchState>& batches, const S
   return {sum / pixels, (squares / pixels - (sum / pixels).square()).max(0.0)};
 }
 
+/// Throws where two steps share a batch norm: it has one set of statistics and two inputs.
+inline void check_not_shared(const Network& network) {
+  std::set<std::string> names;
+  for (const Step& step : network.description.steps)
+    if (step.kind == StepKind::batch_norm && !names.insert(step.name).second)
+      throw std::runtime_error(place_of(network.description, step.line) + ": the batch norm " + step.name +
+                               " runs more than once; the statistics of a shared one cannot be moved, keep them "
+                               "(--batch-norms keep)");
+}
+
 /// Runs all images through the network, all of them through a step before any through the next. `on_batch_norm` may
 /// change the batch norm that is about to run.
 inline void run(const Network& network, const qaf::DenseTensor<std::uint8_t>& images, const InferenceHooks& hooks,
                 const std::function<void(const Step&, const ChannelStatistics&)>& on_batch_norm) {
+  check_not_shared(network);
   std::vector<BatchState> batches;
   const qaf::Index total = images.dimensions()[0];
   for (qaf::Index first = 0; first < total; first += inference::batch_size)
@@ -48,8 +61,8 @@ inline void run(const Network& network, const qaf::DenseTensor<std::uint8_t>& im
 
 }  // namespace batch_norms
 
-/// The inputs of all batch norms, over some images, by name. Memory: the maps of all images at one step, and those
-/// saved.
+/// The inputs of all batch norms, over some images, by name. Throws where two steps share one. Memory: the maps of all
+/// images at one step, and those saved.
 inline std::map<std::string, ChannelStatistics> batch_norm_inputs(const Network& network,
                                                                   const qaf::DenseTensor<std::uint8_t>& images) {
   std::map<std::string, ChannelStatistics> statistics;
@@ -62,7 +75,8 @@ inline std::map<std::string, ChannelStatistics> batch_norm_inputs(const Network&
 /// moves by as much as the mean of its input has moved from the `original` network's, its variance changes by the same
 /// factor, both over the same images, with all batch norms before it corrected. No labels and no training are needed. A
 /// network that is unchanged stays so; statistics that were estimated anew would lose what those of training owe to its
-/// augmented images (docs/benchmarks.md). `hooks`: what stands in the place of layers. Memory as above.
+/// augmented images (docs/benchmarks.md). `hooks`: what stands in the place of layers. Throws and takes
+/// memory as above.
 inline void match_batch_norms(Network& network, const std::map<std::string, ChannelStatistics>& original,
                               const qaf::DenseTensor<std::uint8_t>& images, const InferenceHooks& hooks = {}) {
   batch_norms::run(network, images, hooks, [&](const Step& step, const ChannelStatistics& found) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +11,8 @@
 
 #include <qaf/cp_model.hpp>
 #include <qaf/dense_tensor.hpp>
+#include <qaf/error.hpp>
+#include <qaf/plan.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizers/any.hpp>
 
@@ -33,6 +37,38 @@ struct CompressedLayer {
   LayerModel model;
   LayerFigures figures;
 };
+
+namespace compressed_layer {
+
+/// Direct layers are matrices, an output channel a row.
+inline std::string text(qaf::Form form, std::vector<qaf::Index> sizes, qaf::Index rank, int bits) {
+  if (form == qaf::Form::original) return "left as it is";
+  if (form == qaf::Form::direct)
+    sizes = {sizes[0], std::accumulate(sizes.begin() + 1, sizes.end(), qaf::Index{1}, std::multiplies<>())};
+  return std::string(to_string(form)) + " " + qaf::detail::shape_text(sizes) +
+         (form == qaf::Form::factored ? " of rank " + std::to_string(rank) : "") + " with codes of " +
+         std::to_string(bits) + " bits";
+}
+
+}  // namespace compressed_layer
+
+/// "factored 12 x 8 x 9 of rank 7 with codes of 5 bits": what a plan says of a layer.
+inline std::string form_text(const qaf::PlannedLayer& planned) {
+  return compressed_layer::text(planned.form, planned.layer.dimensions, planned.rank, planned.bits);
+}
+
+/// The same of what a layer has become. Where the codes of its factors differ in bits, it names others than `bits`.
+inline std::string form_text(const LayerModel& model, const std::vector<qaf::Index>& dimensions, int bits) {
+  if (model.factors.empty()) return compressed_layer::text(qaf::Form::original, dimensions, 0, bits);
+  const bool is_direct = model.factors.size() == 1;
+  std::vector<qaf::Index> sizes;
+  for (const auto& factor : model.factors) {
+    sizes.push_back(factor.codes.rows());
+    if (factor.quantizer.code_bits() != bits) bits = factor.quantizer.code_bits();
+  }
+  if (is_direct) sizes = {model.rank(), sizes.front()};
+  return compressed_layer::text(is_direct ? qaf::Form::direct : qaf::Form::factored, sizes, model.rank(), bits);
+}
 
 /// The weights that a layer's codes stand for, row-major. `original`: the weights, as they are factored.
 inline qaf::DenseTensor<float> decoded_weights(const LayerModel& model, const qaf::DenseTensor<float>& original) {

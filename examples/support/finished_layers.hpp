@@ -2,6 +2,7 @@
 
 // The folder of a compression that may be interrupted: what was asked for, and a file for every layer that is done.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -43,6 +44,21 @@ class Fingerprint {
   std::uint64_t hash_ = 14695981039346656037ULL;
 };
 
+/// Adds a layer's codes to a file. Their description also says the `form`, the `shape` of the network's weights and,
+/// as there is one factor only, the equation of a layer that was quantized directly (docs/file-formats.md).
+inline void add_layer_model(qaf::ModelFile& file, const std::string& prefix, const LayerModel& model,
+                            const std::vector<qaf::Index>& shape) {
+  add_quantized_model(file, prefix, model);
+  std::string& text = file.metadata.at("qaf:" + prefix);
+  nlohmann::ordered_json description = nlohmann::ordered_json::parse(text);
+  const bool is_direct = model.factors.size() == 1;
+  description["form"] = to_string(is_direct ? qaf::Form::direct : qaf::Form::factored);
+  description["shape"] = shape;
+  if (is_direct)
+    description["equation"] = "X[r, ...] = weights[r] * factor0[:, r], its entries row-major over the rest of shape";
+  text = description.dump();
+}
+
 /// The layers that are done, each in a file of its own that is whole or not there.
 class FinishedLayers {
  public:
@@ -51,14 +67,24 @@ class FinishedLayers {
   /// `settings`: a flat object of all that the layers' codes depend on. Throws where the folder holds the work of other
   /// settings, or something else. Writes nothing.
   FinishedLayers(std::string path, Json settings) : path_(std::move(path)), settings_(std::move(settings)) {
-    const std::string file = in_folder(settings_name);
-    if (std::filesystem::exists(file)) {
-      compare(file);
+    std::error_code error;
+    const std::filesystem::file_status status = std::filesystem::status(path_, error);
+    if (!std::filesystem::status_known(status))
+      throw std::runtime_error("cannot write to the output folder " + path_ + ": " + error.message());
+    if (!std::filesystem::exists(status)) return;
+    if (!std::filesystem::is_directory(status))
+      throw std::runtime_error(path_ + ": the output must be a folder, and is a file");
+    std::filesystem::directory_iterator entries(path_, error);
+    if (error) throw std::runtime_error("cannot read the output folder " + path_ + ": " + error.message());
+    if (has(settings_name)) {
+      compare(in_folder(settings_name));
       return;
     }
-    if (std::filesystem::exists(path_) && !std::filesystem::is_directory(path_))
-      throw std::runtime_error(path_ + ": the output must be a folder, and is a file");
-    if (std::filesystem::exists(path_) && !std::filesystem::is_empty(path_))
+    // What is left of a run that was killed while it wrote the settings is no one's work.
+    const auto is_foreign = [](const std::filesystem::directory_entry& entry) {
+      return entry.path().filename() != std::string(settings_name) + ".partial";
+    };
+    if (std::any_of(std::filesystem::begin(entries), std::filesystem::end(entries), is_foreign))
       throw std::runtime_error(path_ + ": the folder holds something else; choose another --output");
   }
 
@@ -83,7 +109,8 @@ class FinishedLayers {
 
   bool has_layer(const std::string& layer) const { return std::filesystem::exists(file_of(layer)); }
 
-  void write(const std::string& layer, const CompressedLayer& compressed) const {
+  /// `shape`: that of the layer's weights in the network.
+  void write(const std::string& layer, const CompressedLayer& compressed, const std::vector<qaf::Index>& shape) const {
     const LayerFigures& figures = compressed.figures;
     const Json json = {{"relative_error", figures.relative_error},
                        {"output_error", figures.output_error},
@@ -96,13 +123,13 @@ class FinishedLayers {
                        {"errors_of_bits", figures.errors_of_bits}};
     qaf::ModelFile file;
     file.metadata[figures_key] = json.dump();
-    if (!compressed.model.factors.empty()) add_quantized_model(file, "", compressed.model);
+    if (!compressed.model.factors.empty()) add_layer_model(file, "", compressed.model, shape);
     write_model_file(file_of(layer), file);
   }
 
-  /// Throws where the file is damaged.
-  CompressedLayer read(const std::string& layer) const {
-    const std::string file = file_of(layer);
+  /// Throws where the file is damaged or holds something else than what is planned.
+  CompressedLayer read(const qaf::PlannedLayer& planned) const {
+    const std::string file = file_of(planned.layer.name);
     CompressedLayer compressed;
     const auto metadata = qaf::read_safetensors_metadata(file);
     const auto found = metadata.find(figures_key);
@@ -123,6 +150,11 @@ class FinishedLayers {
     }
     if (!qaf::list_quantized_models(file).empty())
       compressed.model = qaf::read_quantized_model<float, qaf::AnyQuantizer>(file);
+    const std::string wanted = form_text(planned);
+    const std::string found_form = form_text(compressed.model, planned.layer.dimensions, planned.bits);
+    if (found_form != wanted)
+      throw std::runtime_error(file + ": holds a layer " + found_form + ", " + in_folder("plan.txt") + " says " +
+                               wanted + "; give an edited plan with --plan and another --output");
     return compressed;
   }
 

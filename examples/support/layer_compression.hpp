@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,9 +64,21 @@ inline qaf::CpAdmmOptions solver_options(qaf::Effort effort, std::uint64_t seed,
   return options;
 }
 
-/// Whether codes of this quantizer may have any number of bits.
-inline bool has_choice_of_bits(const std::string& quantizer) {
-  return quantizer != "ternary" && quantizer != "binary" && quantizer != "nf4";
+/// Whether codes of this quantizer may have so many bits.
+inline bool can_have_bits(const std::string& quantizer, int bits) {
+  try {
+    qaf::make_quantizer(quantizer, bits);
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
+/// Those of `bits` that codes of this quantizer may have.
+inline std::vector<int> possible_bits(const std::string& quantizer, std::vector<int> bits) {
+  bits.erase(std::remove_if(bits.begin(), bits.end(), [&](int number) { return !can_have_bits(quantizer, number); }),
+             bits.end());
+  return bits;
 }
 
 /// The norm of a tensor `O x I x K` or `O x I` (row-major) in the metrics of its modes but the first; `{}` for the
@@ -86,18 +99,22 @@ inline double weighted_norm(const qaf::DenseTensor<float>& tensor, const std::ve
   return std::sqrt(sum);
 }
 
+/// The norm of an error by that of what it is an error of; 0 where both are 0.
+inline double ratio(double error, double whole) { return error == 0 ? 0 : error / whole; }
+
 /// The errors at other numbers of bits, at the same rank and little effort, beside the `error` at `bits`: for the
 /// report.
 inline std::vector<std::pair<int, double>> errors_of_bits(const qaf::WeightedTensor<float>& tensor, qaf::Index rank,
                                                           int bits, double error, const LayerSettings& settings,
                                                           const Watch& watch, double begin) {
   std::vector<std::pair<int, double>> errors;
-  if (!has_choice_of_bits(settings.quantizer)) return errors;
   std::vector<int> all_bits = {2, 4, 8};
   if (settings.effort != qaf::Effort::quick) all_bits = {2, 3, 4, 6, 8};
   all_bits.push_back(bits);
   std::sort(all_bits.begin(), all_bits.end());
   all_bits.erase(std::unique(all_bits.begin(), all_bits.end()), all_bits.end());
+  all_bits = possible_bits(settings.quantizer, std::move(all_bits));
+  if (all_bits.size() < 2) return errors;
   const double step = (1 - begin) / static_cast<double>(all_bits.size());
   for (const int other : all_bits) {
     const auto options = solver_options(qaf::Effort::quick, settings.seed, watch, begin, begin + step);
@@ -162,12 +179,13 @@ inline CompressedLayer compress_layer(const qaf::PlannedLayer& planned, const qa
     result.figures.status = "left as it is";
   result.figures.bits = planned.cost.bits;
   if (planned.form != qaf::Form::original) {
+    using layer_compression::ratio;
     using layer_compression::weighted_norm;
     const qaf::DenseTensor<float> decoded = decoded_weights(result.model, weights);
     qaf::DenseTensor<float> error(weights.dimensions(), qaf::StorageOrder::row_major);
     for (qaf::Index k = 0; k < error.size(); ++k) error.data()[k] = decoded.data()[k] - weights.data()[k];
-    result.figures.relative_error = weighted_norm(error, {}) / weighted_norm(weights, {});
-    result.figures.output_error = weighted_norm(error, metrics) / weighted_norm(weights, metrics);
+    result.figures.relative_error = ratio(weighted_norm(error, {}), weighted_norm(weights, {}));
+    result.figures.output_error = ratio(weighted_norm(error, metrics), weighted_norm(weights, metrics));
   }
   progress(1);
   return result;

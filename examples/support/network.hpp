@@ -72,6 +72,7 @@ class ChannelCheck {
     } else if (step.kind == StepKind::batch_norm) {
       for (const char* what : {".weight", ".bias", ".running_mean", ".running_var"})
         channels = parameter(network_, step, step.name + what, {channels}).size();
+      check_variances(step);
     } else if (step.kind == StepKind::flatten) {
       channels = -1;
     } else if (step.kind == StepKind::save) {
@@ -87,6 +88,13 @@ class ChannelCheck {
     const qaf::Index outputs = parameter(network_, step, step.name + ".weight", shape).dimensions()[0];
     if (network_.parameters.count(step.name + ".bias") > 0) parameter(network_, step, step.name + ".bias", {outputs});
     return outputs;
+  }
+
+  void check_variances(const Step& step) const {
+    const qaf::DenseTensor<float>& variances = network_.parameters.at(step.name + ".running_var");
+    const float least = *std::min_element(variances.data(), variances.data() + variances.size());
+    if (least < 0)
+      fail(step, step.name + ".running_var must be 0 or more, got " + std::to_string(least) + " in " + network_.path);
   }
 
   [[noreturn]] void fail(const Step& step, const std::string& sentence) const {

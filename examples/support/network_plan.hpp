@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qaf/plan.hpp>
@@ -80,8 +81,11 @@ inline qaf::Plan budget_plan(const Network& network, const std::vector<qaf::Laye
                              const LayerSettings& settings, std::size_t jobs) {
   const QuantizerOfBits quantizer{settings.quantizer};
   qaf::CandidateOptions options;
-  const bool any_bits = layer_compression::has_choice_of_bits(settings.quantizer);
-  if (!any_bits) options.bits = options.direct_bits = {qaf::make_quantizer(settings.quantizer).code_bits()};
+  const int usual_bits = qaf::make_quantizer(settings.quantizer).code_bits();
+  for (std::vector<int>* bits : {&options.bits, &options.direct_bits}) {
+    *bits = layer_compression::possible_bits(settings.quantizer, std::move(*bits));
+    if (bits->empty()) *bits = {usual_bits};
+  }
   options.solver.start.seed = settings.seed;
   options.solver.resources.threads = 1;
   options.solver.on_iteration =

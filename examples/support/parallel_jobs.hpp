@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,8 +17,8 @@
 #include "interruption.hpp"
 #include "progress_bar.hpp"
 
-/// Calls `job(k)` for k = 0 .. count - 1 from so many threads, in this order. After the first exception no other job is
-/// begun; it is thrown again here once all threads have ended.
+/// Calls `job(k)` for k = 0 .. count - 1 from so many threads, or as many as can be started, in this order. After the
+/// first exception no other job is begun; it is thrown again here once all threads have ended.
 inline void run_parallel(std::size_t count, std::size_t threads, const std::function<void(std::size_t)>& job) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
@@ -34,7 +35,12 @@ inline void run_parallel(std::size_t count, std::size_t threads, const std::func
     }
   };
   std::vector<std::thread> others;
-  for (std::size_t k = 1; k < std::min(threads, count); ++k) others.emplace_back(work);
+  others.reserve(std::min(threads, count));  // nothing else may throw while threads run
+  try {
+    for (std::size_t k = 1; k < std::min(threads, count); ++k) others.emplace_back(work);
+  } catch (const std::system_error&) {
+    // The system has no more threads; those there are do all the jobs.
+  }
   work();
   for (std::thread& thread : others) thread.join();
   if (failure) std::rethrow_exception(failure);

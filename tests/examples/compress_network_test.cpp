@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <random>
 #include <sstream>
 #include <string>
@@ -272,6 +273,199 @@ TEST_CASE("compress_network: a budget is kept, and its plan may be edited", "[co
   CHECK(std::stod(out[6]) < 0.05);
 }
 
+TEST_CASE("compress_network: every quantizer, with and without a budget", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  for (const std::string& name : qaf::quantizer_names()) {
+    for (const char* amount : {"", " --budget 8"}) {
+      const std::string output = folder / (name + amount);
+      const Run result = run(own(folder) + "--layers main --effort quick --calibration none --quantizer " + name +
+                             amount + " --output \"" + output + "\"");
+      INFO(name << amount << "\n" << result.out);
+      REQUIRE(result.exit_code == 0);
+      CHECK(std::stod(row_of(result.out, "main")[6]) < 1);
+    }
+  }
+}
+
+TEST_CASE("compress_network: a folder whose plan or layers are no longer its own is refused", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  const std::string output = folder / "out", plan_path = output + "/plan.txt";
+  const std::string command = own(folder) + "--layers main,out --effort quick --calibration none --output " + output;
+  REQUIRE(run(command).exit_code == 0);
+  const std::string plan = text_of(plan_path), model = text_of(output + "/model.safetensors");
+  const auto refused = [&](const std::string& words) {
+    const Run result = run(command);
+    INFO(result.out);
+    CHECK(result.exit_code == 1);
+    CHECK(result.out.find(words) != std::string::npos);
+    CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+    CHECK(text_of(output + "/model.safetensors") == model);
+  };
+  // The line of `main`, otherwise; nothing for none.
+  const auto edit = [&](const std::string& begin) {
+    std::ofstream file(plan_path);
+    std::istringstream lines(plan);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string name, form, rank, bits, rest;
+      words >> name >> form >> rank >> bits;
+      std::getline(words, rest);
+      if (name != "main")
+        file << line << "\n";
+      else if (!begin.empty())
+        file << begin << rest << "\n";
+    }
+  };
+  edit("main factored 3 4");
+  refused("factored 12 x 8 x 9 of rank 3 with codes of 4 bits; give an edited plan with --plan and another --output");
+  edit("main factored 14 5");
+  refused("of rank 14 with codes of 5 bits; give");
+  edit("main direct - 4");
+  refused("says direct 12 x 72 with codes of 4 bits; give");
+  edit("main original - 32");
+  refused("says left as it is; give");
+  edit("");
+  refused(plan_path + ": must hold the layers main, out, got out; give an edited plan with --plan");
+  std::ofstream(plan_path) << plan;
+  CHECK(run(command).exit_code == 0);
+  fs::copy_file(output + "/layer.main.safetensors", output + "/layer.out.safetensors",
+                fs::copy_options::overwrite_existing);
+  refused("layer.out.safetensors: holds a layer factored 12 x 8 x 9 of rank");
+}
+
+TEST_CASE("compress_network: a layer of zeros is compressed without an error", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  qaf::DenseTensor<float> zeros({5, 12}, qaf::StorageOrder::row_major);
+  std::fill_n(zeros.data(), zeros.size(), 0.0F);
+  std::vector<qaf::NamedTensor> tensors{{"out.weight", zeros}};
+  for (const auto& [name, tensor] : read_parameters(folder / "own.safetensors"))
+    if (name != "out.weight") tensors.emplace_back(name, tensor);
+  qaf::write_safetensors(folder / "zeros.safetensors", tensors);
+  const std::string network = "--network " + (folder / "zeros.safetensors") + " --description " + (folder / "own.txt");
+  for (const std::string& calibration : {std::string("none"), folder / "images.npy"}) {
+    const Run result = run(network + " --layers out --effort quick --calibration " + calibration + " --output " +
+                           (folder / ("out" + std::to_string(calibration.size()))));
+    INFO(result.out);
+    REQUIRE(result.exit_code == 0);
+    CHECK(std::stod(row_of(result.out, "out")[6]) == 0);
+  }
+}
+
+TEST_CASE("compress_network: a signal ends a run whose layers are direct; a killed one leaves no obstacle",
+          "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  qaf::write_safetensors(folder / "large.safetensors", {{"first.weight", random_tensor({1000, 1})},
+                                                        {"second.weight", random_tensor({2000, 1000})},
+                                                        {"third.weight", random_tensor({1000, 2000})}});
+  std::ofstream(folder / "large.txt") << "input channels 1 means 0 deviations 1\nmean_of_pixels\n"
+                                         "linear first\nlinear second\nlinear third\n";
+  const std::string columns = "layer form rank bits dimensions\n";
+  std::ofstream(folder / "plan.txt") << "measure bits\nbudget 1\nbound 0\n\n" + columns +
+                                            "second direct - 4 2000x1000\nthird direct - 4 1000x2000\n";
+  const std::string command = program + "--network " + (folder / "large.safetensors") + " --description " +
+                              (folder / "large.txt") + " --plan " + (folder / "plan.txt") +
+                              " --calibration none --jobs 1 --output " + (folder / "out");
+  REQUIRE(run_shell(command + " 2>&1").exit_code == 0);
+  // Again, but that the first layer waits half written, in a pipe that no one reads, until the signal is there.
+  for (const char* name : {"second", "third"}) fs::remove(folder / ("out/layer." + std::string(name) + ".safetensors"));
+  const std::string pipe = folder / "out/layer.second.safetensors.partial";
+  std::ofstream(folder / "run.sh") << "mkfifo " + pipe + "\n" + command + " >" + (folder / "log") +
+                                          " 2>&1 &\npid=$!\nexec 3<" + pipe + "\nkill -INT $pid\n" +
+                                          "cat <&3 >/dev/null\nwait $pid\necho ended with $?\n";
+  const Run run_ended = run_shell("timeout 60 sh " + (folder / "run.sh") + " 2>&1");
+  INFO(text_of(folder / "log"));
+  CHECK(run_ended.out.find("ended with 1") != std::string::npos);
+  CHECK(text_of(folder / "log").find("compress_network: interrupted; ") == 0);
+
+  fs::create_directories(folder / "killed");
+  std::ofstream(folder / "killed/settings.json.partial") << "{";
+  const Run after = run(own(folder) + "--layers out --effort quick --calibration none --output " + (folder / "killed"));
+  INFO(after.out);
+  CHECK(after.exit_code == 0);
+  CHECK(!fs::exists(folder / "killed/settings.json.partial"));
+}
+
+TEST_CASE("Parameters of all float types are read or refused, integers are left out", "[compress_network]") {
+  const Folder folder;
+  const qaf::DenseTensor<float> single = random_tensor({2, 3});
+  qaf::DenseTensor<double> wide({2, 3}, qaf::StorageOrder::row_major);
+  std::copy_n(single.data(), 6, wide.data());
+  qaf::DenseTensor<std::int64_t> counter({1}, qaf::StorageOrder::row_major);
+  counter.data()[0] = 7;
+  qaf::write_safetensors(folder / "file.safetensors",
+                         {{"single", single}, {"wide", wide}, {"bn.num_batches_tracked", counter}});
+  fs::create_directories(folder / "arrays");
+  qaf::write_npy(folder / "arrays/single.npy", single);
+  qaf::write_npy(folder / "arrays/wide.npy", with_storage_order(wide, qaf::StorageOrder::column_major));
+  qaf::write_npy(folder / "arrays/bn.num_batches_tracked.npy", counter);
+  for (const char* path : {"file.safetensors", "arrays"}) {
+    const Parameters parameters = read_parameters(folder / path);
+    REQUIRE(parameters.size() == 2);
+    for (const char* name : {"single", "wide"})
+      CHECK(std::equal(single.data(), single.data() + 6, parameters.at(name).data()));
+  }
+  std::string bytes = text_of(folder / "file.safetensors");
+  const std::string i64 = "\"I64\",\"shape\":[1]", complex = "\"C64\",\"shape\":[1]";
+  REQUIRE(bytes.find(i64) != std::string::npos);
+  bytes.replace(bytes.find(i64), i64.size(), complex);
+  std::ofstream(folder / "complex.safetensors", std::ios::binary) << bytes;
+  CHECK_THROWS_WITH(read_parameters(folder / "complex.safetensors"),
+                    (folder / "complex.safetensors") +
+                        ": the parameter 'bn.num_batches_tracked' must be F64, F32, F16 or BF16, got C64");
+}
+
+TEST_CASE("compress_network: a budget of bit operations is of one size of images", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  qaf::write_npy(folder / "larger.npy", qaf::DenseTensor<std::uint8_t>({6, 3, 12, 8}, qaf::StorageOrder::row_major));
+  qaf::DenseTensor<std::int64_t> labels({6}, qaf::StorageOrder::row_major);
+  std::fill_n(labels.data(), 6, 0);
+  qaf::write_npy(folder / "labels.npy", labels);
+  const auto run_of = [&](const std::string& images) {
+    return run(own(folder) + "--layers main --bops 10000000 --effort quick --calibration none --images " +
+               (folder / images) + " --labels " + (folder / "labels.npy") + " --output " + (folder / "out"));
+  };
+  const Run first = run_of("images.npy");
+  INFO(first.out);
+  REQUIRE(first.exit_code == 0);
+  CHECK(run_of("images.npy").exit_code == 0);
+  CHECK(run_of("larger.npy").out.find("pixels of an image was [8,8], now it is [12,8]") != std::string::npos);
+}
+
+TEST_CASE("compress_network: layers quantized directly are what their description says", "[compress_network]") {
+  const Folder folder;
+  write_own_network(folder);
+  std::ofstream(folder / "plan.txt") << "measure bits\nbudget 1\nbound 0\n\nlayer form rank bits dimensions\n"
+                                        "main direct - 8 12x8x9\nside original - 32 12x8\nout factored 3 8 5x12\n";
+  const std::string output = folder / "out", file = output + "/model.safetensors";
+  const Run result =
+      run(own(folder) + "--effort quick --calibration none --plan " + (folder / "plan.txt") + " --output " + output);
+  INFO(result.out);
+  REQUIRE(result.exit_code == 0);
+  const auto metadata = qaf::read_safetensors_metadata(file);
+  const auto main = nlohmann::json::parse(metadata.at("qaf:main.")),
+             out = nlohmann::json::parse(metadata.at("qaf:out."));
+  CHECK(main["form"] == "direct");
+  CHECK(main["shape"] == nlohmann::json({12, 8, 3, 3}));
+  CHECK(main["equation"] == "X[r, ...] = weights[r] * factor0[:, r], its entries row-major over the rest of shape");
+  CHECK(out["form"] == "factored");
+  CHECK(out["shape"] == nlohmann::json({5, 12}));
+  const auto layer =
+      nlohmann::json::parse(qaf::read_safetensors_metadata(output + "/layer.main.safetensors").at("qaf:"));
+  CHECK(layer == main);
+  // The equation itself.
+  const auto model = qaf::read_quantized_model<float, qaf::AnyQuantizer>(file, "main.");
+  const qaf::Matrix<float> factor = qaf::decode<float>(model.factors[0]);
+  const auto weights = read_parameters(folder / "own.safetensors").at("main.weight");
+  for (Index r = 0; r < 12; ++r)
+    for (Index k = 0; k < 72; ++k)
+      CHECK(std::abs(model.weights[r] * factor(k, r) - weights.data()[r * 72 + k]) < 0.01F);
+}
+
 TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and writes nothing",
           "[compress_network]") {
   const Folder folder;
@@ -287,6 +481,18 @@ TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and
   bytes[9] = 'x';  // behind the brace of the header
   write("corrupt.safetensors", bytes);
   write("plan.txt", "measure bits\nbudget 1\nbound 0\n\nlayer form rank bits dimensions\nconv2 factored 3 4 32x16x8\n");
+  write("shared.txt",
+        "input channels 1 means 0 deviations 1\nconvolution conv1 padding 1\nbatch_norm bn1\n"
+        "batch_norm bn1\nmean_of_pixels\n");
+  qaf::DenseTensor<std::int64_t> labels({6}, qaf::StorageOrder::row_major);
+  std::iota(labels.data(), labels.data() + 6, 0);
+  qaf::write_npy(folder / "labels.npy", labels);
+  labels.data()[5] = -1;
+  qaf::write_npy(folder / "below.npy", labels);
+  fs::create_directories(folder / "latin");
+  qaf::write_npy(folder / "latin/gr\xf6sse.npy", random_tensor({4}));
+  for (const auto& [name, tensor] : read_parameters(QAF_EXAMPLE_DATA "/network"))
+    qaf::write_npy(folder / ("latin/" + name + ".npy"), tensor);
   write("layerless.txt", "input channels 1 means 0 deviations 1\nrelu\n");
   fs::create_directories(folder / "full");
   write("full/letter.txt", "Dear");
@@ -325,6 +531,15 @@ TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and
       {"--plan a --layers b" + output, "--plan and --layers exclude each other"},
       {"--plan " + (folder / "plan.txt") + output, "the layer conv2 must have dimensions 32 x 16 x 9, got 32 x 16 x 8"},
       {"--plan " + (folder / "missing") + output, "missing: cannot be opened"},
+      {"foo" + output, "expected options only, got 'foo'"},
+      {"--description " + (folder / "shared.txt") + output, "shared.txt:4: the batch norm bn1 runs more than once"},
+      {own(folder) + "--images " + (folder / "images.npy") + " --labels " + (folder / "labels.npy") + output,
+       "labels.npy: labels must be from 0 to 4, the classes of the network, got 5"},
+      {own(folder) + "--images " + (folder / "images.npy") + " --labels " + (folder / "below.npy") + output,
+       "below.npy: labels must be 0 or more, got -1"},
+      {"--network " + (folder / "latin") + " --calibration none" + output,
+       "the parameter 'gr?sse' must have a name in UTF-8"},
+      {"--output " + (folder / std::string(300, 'x')), "cannot write to the output folder"},
       {"--jobs 0" + output, "--jobs must be a whole number from 1"},
       {"--batch-norms foo" + output, "--batch-norms must be move or keep"},
       {own(folder) + "--bops 100000" + output, "--bops needs --calibration or --images"},

@@ -390,6 +390,8 @@ TEST_CASE("network: what does not fit is refused with a sentence", "[network]") 
   CHECK(error_with("linear.bias", random_tensor({4})) == "steps.txt:6: linear.bias must be 5, got 4 in weights");
   CHECK(error_with("bn1.weight", constant_tensor({3}, std::numeric_limits<float>::infinity())) ==
         "steps.txt:3: bn1.weight must be finite, got NaN or infinity in weights");
+  CHECK(error_with("bn1.running_var", constant_tensor({3}, -1)) ==
+        "steps.txt:3: bn1.running_var must be 0 or more, got -1.000000 in weights");
   Parameters parameters = small_parameters(3, 5);
   parameters.erase("bn1.bias");
   CHECK(error_of([&] { network_of(small_description, parameters); }) ==

@@ -5,7 +5,11 @@
 #include <csignal>
 #include <cstddef>
 #include <stdexcept>
+#include <unistd.h>
 #include <vector>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "support/catch.hpp"
 
@@ -40,6 +44,40 @@ TEST_CASE("A signal raises the flag while it is watched", "[parallel_jobs]") {
   const InterruptionWatch watch;
   CHECK(!is_interrupted());
 }
+
+TEST_CASE("A watch leaves the handler that was there", "[parallel_jobs]") {
+  static volatile std::sig_atomic_t count = 0;
+  const auto earlier = std::signal(SIGTERM, [](int) { count = count + 1; });
+  {
+    const InterruptionWatch watch;
+    std::raise(SIGTERM);
+    CHECK(count == 0);
+  }
+  std::raise(SIGTERM);
+  CHECK(count == 1);
+  std::signal(SIGTERM, earlier);
+}
+
+// Sanitizers need the addresses that this takes away.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("Where no thread can be started all jobs run in this one", "[parallel_jobs]") {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    rlimit no_more{};
+    getrlimit(RLIMIT_AS, &no_more);
+    no_more.rlim_cur = 1;  // none for a stack
+    setrlimit(RLIMIT_AS, &no_more);
+    std::size_t runs = 0;  // from one thread only
+    run_parallel(10, 4, [&](std::size_t) { ++runs; });
+    _exit(runs == 10 ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+#endif
 
 TEST_CASE("Durations read well", "[parallel_jobs]") {
   CHECK(duration_text(-1) == "0 s");

@@ -171,6 +171,22 @@ inline void declare(::onnx::ValueInfoProto& value, const std::string& name, cons
   }
 }
 
+/// What the names of a layer's own values begin with.
+inline std::string layer_prefix(const OnnxOptions& options, std::size_t layer) {
+  return concatenate(options.prefix, "layer", layer, ".");
+}
+
+/// Throws where the input or output has a name such as those of a layer's own values.
+inline void check_names(const OnnxOptions& options, std::size_t layers) {
+  for (std::size_t k = 0; k < layers; ++k) {
+    const std::string prefix = layer_prefix(options, k);
+    for (const std::string* name : {&options.input, &options.output})
+      if (name->compare(0, prefix.size(), prefix) == 0)
+        fail("onnx_model", "input and output must not begin with '", prefix, "' as the values of layer ", k,
+             " do, got '", *name, "'");
+  }
+}
+
 /// Throws unless the layers can follow each other.
 inline void check_chain(const std::vector<QuantizedConvolutionLayer>& layers) {
   if (layers.empty()) fail("onnx_model", "there must be at least one layer");
@@ -192,13 +208,15 @@ inline void check_chain(const std::vector<QuantizedConvolutionLayer>& layers) {
 /// negative scale becomes positive and its codes change their signs, but where one of these is -128.
 ///
 /// Operator set 13, format version 7. Input and output are float, images x channels x rows x columns.
-/// Errors: layers that do not fit together, scales and biases that float does not hold, those of the options.
+/// Errors: layers that do not fit together, scales and biases that float does not hold, an input or output with a name
+/// such as a layer's values have (`<prefix>layer<k>.`), those of the options.
 /// Memory: the codes in 32 bits.
 inline ::onnx::ModelProto onnx_model(const std::vector<QuantizedConvolutionLayer>& layers,
                                      const OnnxOptions& options = {}) {
   namespace format = detail::onnx_format;
   options.validate();
   format::check_chain(layers);
+  format::check_names(options, layers.size());
   ::onnx::ModelProto model;
   model.set_ir_version(format::format);
   model.set_producer_name("qaf");
@@ -217,7 +235,7 @@ inline ::onnx::ModelProto onnx_model(const std::vector<QuantizedConvolutionLayer
                   {images, first.codes.dimensions()[1] * first.geometry.groups, rows, columns},
                   {"images", "", "rows", "columns"});
   for (std::size_t k = 0; k < layers.size(); ++k) {
-    const std::string name = options.prefix + "layer" + std::to_string(k) + ".";
+    const std::string name = format::layer_prefix(options, k);
     const std::string next = k + 1 == layers.size() ? options.output : name + "output";
     format::add_layer(graph, layers[k], name, value, next);
     value = next;
