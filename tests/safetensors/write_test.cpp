@@ -1,7 +1,6 @@
 // What is written: the format's own bytes, what the reader reads back, and what is refused.
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -215,19 +214,16 @@ TEST_CASE("safetensors: a file that cannot be written is left as it was") {
   if (std::filesystem::exists("/dev/full")) CHECK_THROWS_AS(qaf::write_safetensors("/dev/full", {}), qaf::IoError);
 }
 
-TEST_CASE("safetensors: the header's cost grows with the number of tensors, not its square", "[safetensors]") {
-  const auto seconds = [](int count) {
-    std::vector<qaf::SafetensorsEntry> entries;
-    for (int k = 0; k < count; ++k) entries.push_back({"tensor" + std::to_string(k), "F32", {1}, 4 * k, 4 * k + 4});
-    double least = 1e30;
-    for (int run = 0; run < 3; ++run) {
-      const auto begin = std::chrono::steady_clock::now();
-      const std::string bytes = qaf::detail::safetensors::header_bytes(entries, {{"a", "b"}});
-      least = std::min(least, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-      CHECK(bytes.find("\"tensor0\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"tensor1\"") !=
-            std::string::npos);
-    }
-    return least;
-  };
-  CHECK(seconds(32000) < 30 * seconds(4000));  // 8 times the tensors
+TEST_CASE("safetensors: the entries of a header stand in the order of their data", "[safetensors]") {
+  std::vector<qaf::SafetensorsEntry> entries;
+  for (int k = 0; k < 3000; ++k) entries.push_back({"tensor" + std::to_string(k), "F32", {1}, 4 * k, 4 * k + 4});
+  const std::string bytes = qaf::detail::safetensors::header_bytes(entries, {{"a", "b"}});
+  std::size_t place = 0;
+  for (const qaf::SafetensorsEntry& entry : entries) {
+    const std::size_t found = bytes.find("\"" + entry.name + "\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" +
+                                             std::to_string(entry.begin) + "," + std::to_string(entry.end) + "]}",
+                                         place);
+    REQUIRE(found != std::string::npos);
+    place = found;
+  }
 }
