@@ -82,7 +82,7 @@ std::int64_t direct_fixed_point(std::int64_t sum, double multiplier) {
     ++shift;
   }
   if (shift < -31) return 0;
-  if (shift > 0) return direct_high_product(sum << shift, fixed);
+  if (shift > 0) return direct_high_product(sum * (1 << shift), fixed);
   return direct_rounding_division(direct_high_product(sum, fixed), -shift);
 }
 
