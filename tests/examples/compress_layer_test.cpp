@@ -1,10 +1,7 @@
 // Runs the program compress_layer as a user does: a file in, files and one line of JSON out.
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -18,45 +15,21 @@
 #include <qaf/quantizers/granularity.hpp>
 
 #include "support/catch.hpp"
+#include "support/program_run.hpp"
 #include "support/tolerance.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Run {
-  int exit_code;
-  std::string out;  // stdout and stderr
-};
+using support::Folder;
+using support::names_in;
+using support::Run;
+using support::run_shell;
 
 Run run(const std::string& arguments) {
-  const std::string command = std::string("\"") + QAF_COMPRESS_LAYER + "\" " + arguments + " 2>&1";
-  std::FILE* const pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Run result{0, ""};
-  std::array<char, 4096> buffer;
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
-    result.out.append(buffer.data(), count);
-  const int status = pclose(pipe);
-  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return result;
+  return run_shell(std::string("\"") + QAF_COMPRESS_LAYER + "\" " + arguments + " 2>&1");
 }
-
-// A folder of the test's own, removed at its end.
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / ("qaf-compress-layer-" + std::to_string(std::random_device()()))) {
-    fs::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
 
 // The number or text behind a key of a flat JSON object.
 std::string json_value(const std::string& json, const std::string& key) {
@@ -76,13 +49,6 @@ qaf::DenseTensor<Scalar> weights(std::vector<qaf::Index> dimensions, qaf::Storag
   for (qaf::Index k = 0; k < tensor.size(); ++k)
     tensor.data()[k] = static_cast<Scalar>(static_cast<double>(engine() >> 40) * 0x1p-24 - 0.5);
   return with_storage_order(tensor, order);
-}
-
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 // A factor from its files alone, by the rules in the README.
@@ -131,7 +97,7 @@ double error_of_files(const qaf::DenseTensor<float>& tensor, const std::string& 
 }  // namespace
 
 TEST_CASE("The files that compress_layer writes hold the model whose error it prints", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   const auto tensor = weights<float>({12, 8, 3, 3}, qaf::StorageOrder::row_major);
   qaf::write_npy(folder / "in.npy", tensor);
   auto factored = tensor;
@@ -177,7 +143,7 @@ TEST_CASE("The files that compress_layer writes hold the model whose error it pr
 }
 
 TEST_CASE("A model replaces all files of an earlier one, and no others", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   qaf::write_npy(folder / "in.npy", weights<float>({6, 5}, qaf::StorageOrder::row_major));
   const std::string output = folder / "out";
   const std::string arguments = (folder / "in.npy") + " --rank 3 --effort quick --json --output " + output;
@@ -189,7 +155,7 @@ TEST_CASE("A model replaces all files of an earlier one, and no others", "[compr
 }
 
 TEST_CASE("compress_layer --json prints one line with every promised key", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   qaf::write_npy(folder / "in.npy", weights<float>({6, 5, 4}, qaf::StorageOrder::column_major));
   const Run result = run((folder / "in.npy") + " --rank 4 --bits 4 --json --seed 3");
   REQUIRE(result.exit_code == 0);
@@ -210,7 +176,7 @@ TEST_CASE("compress_layer --json prints one line with every promised key", "[com
 }
 
 TEST_CASE("compress_layer gives the same answer for either storage order and the same seed", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   qaf::write_npy(folder / "c.npy", weights<double>({6, 5, 3, 2}, qaf::StorageOrder::row_major));
   qaf::write_npy(folder / "f.npy", weights<double>({6, 5, 3, 2}, qaf::StorageOrder::column_major));
   const std::string options = " --rank 12 --bits 4 --json";
@@ -232,7 +198,7 @@ TEST_CASE("compress_layer without arguments prints a table of the bundled input,
 }
 
 TEST_CASE("compress_layer refuses what it cannot do with one sentence and leaves no file", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   const std::string good = folder / "in.npy";
   qaf::write_npy(good, weights<float>({6, 5, 4}, qaf::StorageOrder::row_major));
   qaf::write_npy(folder / "integers.npy", Eigen::MatrixXi::Ones(3, 4).eval());
@@ -297,7 +263,7 @@ TEST_CASE("compress_layer refuses what it cannot do with one sentence and leaves
 }
 
 TEST_CASE("compress_layer --calibration minimizes the error that the given inputs see", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   qaf::write_npy(folder / "layer.npy", weights<float>({8, 6, 9}, qaf::StorageOrder::row_major));
   // Inputs that are nearly all the same in every channel.
   qaf::Matrix<double> channels = qaf::Matrix<double>::Ones(6, 6) + 0.01 * qaf::Matrix<double>::Identity(6, 6);
@@ -325,7 +291,7 @@ TEST_CASE("compress_layer --calibration minimizes the error that the given input
 }
 
 TEST_CASE("compress_layer of zeros has error 0", "[compress_layer]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-layer");
   qaf::write_npy(folder / "zeros.npy", Eigen::MatrixXf::Zero(5, 4).eval());
   const Run result = run((folder / "zeros.npy") + " --rank 2 --json");
   REQUIRE(result.exit_code == 0);

@@ -1,10 +1,7 @@
 // Runs the program compress_network as a user does: a network in, a folder and two tables out.
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -21,55 +18,21 @@
 #include "support/catch.hpp"
 #include "support/inference.hpp"
 #include "support/markup.hpp"
+#include "support/program_run.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 using qaf::Index;
 
-struct Run {
-  int exit_code;
-  std::string out;  // stdout and stderr
-};
-
-Run run_shell(const std::string& command) {
-  std::FILE* const pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Run result{0, ""};
-  std::array<char, 4096> buffer;
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
-    result.out.append(buffer.data(), count);
-  const int status = pclose(pipe);
-  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return result;
-}
+using support::Folder;
+using support::names_in;
+using support::Run;
+using support::run_shell;
 
 const std::string program = std::string("\"") + QAF_COMPRESS_NETWORK + "\" ";
 
 Run run(const std::string& arguments) { return run_shell(program + arguments + " 2>&1"); }
-
-// A folder of the test's own, removed at its end.
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / ("qaf-compress-network-" + std::to_string(std::random_device()()))) {
-    fs::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
-
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 std::string text_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -132,7 +95,7 @@ std::string own(const Folder& folder) {
 }  // namespace
 
 TEST_CASE("compress_network: what it prints of the bundled network is what its files hold", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   const Run result = run("--effort quick --output " + (folder / "out"));
   INFO(result.out);
   REQUIRE(result.exit_code == 0);
@@ -181,7 +144,7 @@ TEST_CASE("compress_network: what it prints of the bundled network is what its f
 }
 
 TEST_CASE("compress_network: an interrupted run leaves whole files, and the next one goes on", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   const std::string output = folder / "out";
   // Without images: what is tested is the folder. The longest layer comes first.
   const std::string settings = "--network " QAF_EXAMPLE_DATA "/network --layers conv2,conv3,conv4 --jobs 1";
@@ -222,7 +185,7 @@ TEST_CASE("compress_network: an interrupted run leaves whole files, and the next
 }
 
 TEST_CASE("compress_network: every kind of layer of a user's own network", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   const Run result = run(own(folder) + "--layers all --bits 8 --reduction 1 --effort quick --calibration " +
                          (folder / "images.npy") + " --output " + (folder / "out"));
@@ -242,7 +205,7 @@ TEST_CASE("compress_network: every kind of layer of a user's own network", "[com
 }
 
 TEST_CASE("compress_network: a budget is kept, and its plan may be edited", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   const std::string calibration = "--calibration " + (folder / "images.npy") + " --output ";
   const Run result = run(own(folder) + "--layers main,out --budget 3 " + calibration + (folder / "out"));
@@ -274,7 +237,7 @@ TEST_CASE("compress_network: a budget is kept, and its plan may be edited", "[co
 }
 
 TEST_CASE("compress_network: every quantizer, with and without a budget", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   for (const std::string& name : qaf::quantizer_names()) {
     for (const char* amount : {"", " --budget 8"}) {
@@ -289,7 +252,7 @@ TEST_CASE("compress_network: every quantizer, with and without a budget", "[comp
 }
 
 TEST_CASE("compress_network: a folder whose plan or layers are no longer its own is refused", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   const std::string output = folder / "out", plan_path = output + "/plan.txt";
   const std::string command = own(folder) + "--layers main,out --effort quick --calibration none --output " + output;
@@ -336,7 +299,7 @@ TEST_CASE("compress_network: a folder whose plan or layers are no longer its own
 }
 
 TEST_CASE("compress_network: a layer of zeros is compressed without an error", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   qaf::DenseTensor<float> zeros({5, 12}, qaf::StorageOrder::row_major);
   std::fill_n(zeros.data(), zeros.size(), 0.0F);
@@ -356,7 +319,7 @@ TEST_CASE("compress_network: a layer of zeros is compressed without an error", "
 
 TEST_CASE("compress_network: a signal ends a run whose layers are direct; a killed one leaves no obstacle",
           "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   qaf::write_safetensors(folder / "large.safetensors", {{"first.weight", random_tensor({1000, 1})},
                                                         {"second.weight", random_tensor({2000, 1000})},
@@ -390,7 +353,7 @@ TEST_CASE("compress_network: a signal ends a run whose layers are direct; a kill
 }
 
 TEST_CASE("Parameters of all float types are read or refused, integers are left out", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   const qaf::DenseTensor<float> single = random_tensor({2, 3});
   qaf::DenseTensor<double> wide({2, 3}, qaf::StorageOrder::row_major);
   std::copy_n(single.data(), 6, wide.data());
@@ -419,7 +382,7 @@ TEST_CASE("Parameters of all float types are read or refused, integers are left 
 }
 
 TEST_CASE("compress_network: a budget of bit operations is of one size of images", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   qaf::write_npy(folder / "larger.npy", qaf::DenseTensor<std::uint8_t>({6, 3, 12, 8}, qaf::StorageOrder::row_major));
   qaf::DenseTensor<std::int64_t> labels({6}, qaf::StorageOrder::row_major);
@@ -437,7 +400,7 @@ TEST_CASE("compress_network: a budget of bit operations is of one size of images
 }
 
 TEST_CASE("compress_network: layers quantized directly are what their description says", "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   std::ofstream(folder / "plan.txt") << "measure bits\nbudget 1\nbound 0\n\nlayer form rank bits dimensions\n"
                                         "main direct - 8 12x8x9\nside original - 32 12x8\nout factored 3 8 5x12\n";
@@ -468,7 +431,7 @@ TEST_CASE("compress_network: layers quantized directly are what their descriptio
 
 TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and writes nothing",
           "[compress_network]") {
-  const Folder folder;
+  const Folder folder("qaf-compress-network");
   write_own_network(folder);
   const auto write = [&](const char* name, const std::string& text) { std::ofstream(folder / name) << text; };
   const std::string description = text_of(folder / "own.txt");
