@@ -30,7 +30,7 @@ build_and_test() {
 
 case ${1-} in
   '')
-    configure default -DCMAKE_BUILD_TYPE=Release -DQAF_BUILD_BENCHMARKS=ON
+    configure default -DCMAKE_BUILD_TYPE=Release  # benchmarks: with --all
     build_and_test ''
     ;;
   --all)
