@@ -176,7 +176,6 @@ TEST_CASE("Rows that coordinate descent ends with are locally the best, and most
     for (const int bits : {2, 3}) {
       for (Index rank = 1; rank <= 4; ++rank) {
         int best = 0, rows = 0;
-        double loss = 0;
         for (std::uint64_t seed = 0; seed < 10; ++seed) {
           CAPTURE(qaf::to_string(granularity), bits, rank, seed);
           const auto tensor = support::low_rank_tensor<double>({6, 5, 4}, 4, 0.3, seed, StorageOrder::column_major);
@@ -195,50 +194,48 @@ TEST_CASE("Rows that coordinate descent ends with are locally the best, and most
               CHECK(error <=
                     least_error_nearby(problems[i], codes, quantizer.lowest(), quantizer.highest()) + rounding);
               best += error <= least + rounding ? 1 : 0;
-              loss += (error - least) / (norm * norm);
               ++rows;
             }
           }
         }
-        std::printf("%s %d bits rank %d: best %d/%d loss %g\n", qaf::to_string(granularity), bits, int(rank), best,
-                    rows, loss / 10);
-        if (rank == 1) CHECK(best == rows);  // nothing is between the codes of a row
+        CAPTURE(qaf::to_string(granularity), bits, rank);
+        if (rank == 1) CHECK(best == rows);  // with one code in a row local is global
+        CHECK(best >= 0.85 * rows);          // measured: 0.89 or more
       }
     }
   }
 }
 
 TEST_CASE("ADMM is never better than brute force over all models, and often as good", "[integer_least_squares]") {
-  for (const int bits : {2, 3}) {
-    for (const bool is_narrow : {false, true}) {
-      if (bits == 3 && is_narrow) continue;
-      auto quantizer = with_bits(bits, qaf::Granularity::component);
-      quantizer.range = is_narrow ? qaf::CodeRange::narrow : qaf::CodeRange::full;
-      const std::vector<Index> sizes = bits == 3   ? std::vector<Index>{2, 2, 2}
-                                       : is_narrow ? std::vector<Index>{3, 3, 2}
-                                                   : std::vector<Index>{3, 2, 2};
-      std::array<int, 2> hits{}, thorough_hits{};
-      std::array<double, 2> excess{}, te{};
-      for (std::uint64_t seed = 0; seed < 20; ++seed) {
-        CAPTURE(bits, is_narrow, seed);
-        const auto tensor = support::random_tensor<double>(sizes, StorageOrder::column_major, seed);
-        const std::array<double, 2> least = least_relative_errors(tensor, quantizer.lowest(), quantizer.highest());
-        for (std::size_t k = 0; k < 2; ++k) {
-          const double error = qaf::cp_admm(tensor, static_cast<Index>(k + 1), quantizer).relative_error;
-          CHECK(error >= least[k] - 1e-6);
-          hits[k] += error <= least[k] + 1e-6 ? 1 : 0;
-          excess[k] += (error - least[k]) / 20;
-          auto o = qaf::cp_admm_options(qaf::Effort::normal);
-          o.partial_restarts = 10;
-          o.start_noise = 0.1;
-          const double t = qaf::cp_admm(tensor, static_cast<Index>(k + 1), quantizer, o).relative_error;
-          thorough_hits[k] += t <= least[k] + 1e-6;
-          te[k] += (t - least[k]) / 20;
-        }
+  struct Case {
+    std::vector<Index> sizes;
+    int bits;
+    qaf::CodeRange range;
+  };
+  for (const auto& [sizes, bits, range] :
+       {Case{{3, 3, 2}, 2, qaf::CodeRange::narrow}, Case{{3, 2, 2}, 2, qaf::CodeRange::full},
+        Case{{2, 2, 2}, 3, qaf::CodeRange::full}}) {
+    auto quantizer = with_bits(bits, qaf::Granularity::component);
+    quantizer.range = range;
+    std::array<int, 2> hits{};
+    std::array<double, 2> excess{};
+    constexpr int tensors = 20;
+    for (std::uint64_t seed = 0; seed < tensors; ++seed) {
+      CAPTURE(qaf::detail::shape_text(sizes), bits, seed);
+      const auto tensor = support::random_tensor<double>(sizes, StorageOrder::column_major, seed);
+      const std::array<double, 2> least = least_relative_errors(tensor, quantizer.lowest(), quantizer.highest());
+      for (std::size_t k = 0; k < 2; ++k) {
+        const double error = qaf::cp_admm(tensor, static_cast<Index>(k + 1), quantizer).relative_error;
+        CHECK(error >= least[k] - 1e-6);
+        if (error <= least[k] + 1e-6) ++hits[k];
+        excess[k] += (error - least[k]) / tensors;
       }
-      std::printf("admm bits %d narrow %d: rank1 %d/20 %.4f rank2 %d/20 %.4f; restarts %d %.4f %d %.4f\n", bits,
-                  is_narrow, hits[0], excess[0], hits[1], excess[1], thorough_hits[0], te[0], thorough_hits[1], te[1]);
     }
+    CAPTURE(qaf::detail::shape_text(sizes), bits);
+    CHECK(hits[0] >= 18);                    // measured: 19 or 20
+    CHECK(hits[1] >= (bits == 3 ? 8 : 13));  // measured: 11, 16 and 18
+    CHECK(excess[0] < 0.005);                // measured: 0.002 or less
+    CHECK(excess[1] < 0.02);                 // measured: 0.010 or less
   }
 }
 
@@ -292,6 +289,5 @@ TEST_CASE("ADMM finds ternary algorithms of seven products, and none of six", "[
     ++exact;
     CHECK(product.error_of_algorithm(qaf::decode(found.model)) < 1e-4);
   }
-  std::printf("exact %d\n", exact);
   CHECK(exact >= 3);  // measured: 10
 }

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -131,9 +130,11 @@ Excess excess_of(Quantizer quantizer, ScaleMethod method, Index size, const Leas
   return excess;
 }
 
-/// `exact` leaves the least error, `least_squares` little more and no method less.
+/// `exact` leaves the least error and no method less; `least_squares` in the mean up to some times as much where there
+/// are no more than 16 levels, and where there are more.
 template <typename Quantizer>
-void check_methods(const char* name, const Quantizer& quantizer, const std::vector<double>& levels) {
+void check_methods(double few_levels, double many_levels, const Quantizer& quantizer,
+                   const std::vector<double>& levels) {
   for (const Index size : {1, 2, 5, 9, 32, 300, 2500}) {
     CAPTURE(levels.size(), levels.front(), size);
     const auto least = [&](const auto& values) { return least_error_of_scales(values, levels); };
@@ -142,8 +143,8 @@ void check_methods(const char* name, const Quantizer& quantizer, const std::vect
     for (const ScaleMethod method : {ScaleMethod::maximum, ScaleMethod::grid})
       excess_of(quantizer, method, size, least);
     const Excess fast = excess_of(quantizer, ScaleMethod::least_squares, size, least);
-    std::printf("LS %s %d levels size %d: mean %.4f worst %.4f\n", name, int(levels.size()), int(size), fast.mean(),
-                fast.worst);
+    // Of fewer entries the least error is often near 0, and so is what is above it.
+    if (size >= 9) CHECK(fast.mean() < (levels.size() <= 16 ? few_levels : many_levels));
   }
 }
 
@@ -204,24 +205,24 @@ TEST_CASE("No scale of integers is better than the exact one", "[least_error]") 
   for (int bits = 1; bits <= 8; ++bits) {
     qaf::UniformQuantizer quantizer;
     quantizer.bits = bits;
-    check_methods("full", quantizer, integers(quantizer.lowest(), quantizer.highest()));
+    check_methods(1.05, 1.2, quantizer, integers(quantizer.lowest(), quantizer.highest()));
     if (bits == 1) continue;
     quantizer.range = qaf::CodeRange::narrow;
-    check_methods("narrow", quantizer, integers(quantizer.lowest(), quantizer.highest()));
+    check_methods(1.05, 1.2, quantizer, integers(quantizer.lowest(), quantizer.highest()));
   }
 }
 
 TEST_CASE("No scale of a table of levels is better than the exact one", "[least_error]") {
-  check_methods("binary", qaf::BinaryQuantizer(), {-1, 1});
-  check_methods("ternary", qaf::TernaryQuantizer(), {-1, 0, 1});
-  check_methods("nf4", qaf::NormalFloat4Quantizer(), levels_of(qaf::NormalFloat4Levels()));
+  check_methods(1.1, 1.7, qaf::BinaryQuantizer(), {-1, 1});
+  check_methods(1.1, 1.7, qaf::TernaryQuantizer(), {-1, 0, 1});
+  check_methods(1.1, 1.7, qaf::NormalFloat4Quantizer(), levels_of(qaf::NormalFloat4Levels()));
   for (int bits = 2; bits <= 7; ++bits) {
     qaf::PowerOfTwoQuantizer powers;
     powers.table.bits = bits;
-    check_methods("pot", powers, levels_of(powers.table));
+    check_methods(1.1, 1.7, powers, levels_of(powers.table));
     qaf::AdditivePowerOfTwoQuantizer sums;
     sums.table.bits = bits;
-    check_methods("apot", sums, levels_of(sums.table));
+    check_methods(1.1, 1.7, sums, levels_of(sums.table));
   }
 }
 
@@ -241,7 +242,7 @@ TEST_CASE("No scale and zero point are better than the exact ones", "[least_erro
       const Excess exact = excess_of(quantizer, ScaleMethod::exact, size, least);
       CHECK(exact.least_count == exact.count);
       const Excess fast = excess_of(quantizer, ScaleMethod::least_squares, size, least);
-      std::printf("LS affine %d bits size %d: mean %.4f worst %.4f\n", bits, int(size), fast.mean(), fast.worst);
+      if (size >= 9) CHECK(fast.mean() < (bits <= 4 ? 1.01 : 1.2));
     }
   }
 }
@@ -264,8 +265,8 @@ TEST_CASE("No codebook is better than the best one there is", "[least_error]") {
       }
       CAPTURE(bits, size);
       if ((1 << bits) >= size) CHECK(excess.least_count == excess.count);
-      std::printf("codebook %d bits size %d: mean %.4f worst %.4f hits %d/40\n", bits, int(size), excess.mean(),
-                  excess.worst, excess.least_count);
+      // Lloyd's iteration ends in a local minimum: with few entries for each level far from the least.
+      if (size >= 50 << bits) CHECK(excess.mean() < 1.1);
     }
   }
 }
@@ -287,8 +288,6 @@ TEST_CASE("A compact scale comes near the best of its format", "[least_error]") 
           CAPTURE(static_cast<int>(format), bits, size, r);
           excess.add(errors[r], least_error_among(quantizer, values.col(r), scales), values.col(r).squaredNorm());
         }
-        std::printf("compact %d %d bits size %d: mean %.4f worst %.4f\n", int(format), bits, int(size), excess.mean(),
-                    excess.worst);
         // Of two entries the error is anything but smooth in the scale.
         CAPTURE(static_cast<int>(format), bits, size);
         if (size >= 9) CHECK(excess.mean() < 1.15);
@@ -312,8 +311,6 @@ TEST_CASE("Scales that are multiples of one another's step are the best multiple
     for (Index r = 0; r < values.cols(); ++r)
       excess.add(errors[r], least_error_among(quantizer, values.col(r), scales), values.col(r).squaredNorm());
     CAPTURE(bits);
-    std::printf("linear8 %d bits mean %.5f worst %.4f hits %d/%d\n", bits, excess.mean(), excess.worst,
-                excess.least_count, excess.count);
     CHECK(excess.mean() < 1.01);
   }
 }
