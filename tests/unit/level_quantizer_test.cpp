@@ -189,6 +189,41 @@ TEST_CASE("Every iteration of a codebook lowers its error, and it ends at the me
   }
 }
 
+TEST_CASE("A codebook of few entries has the least error there is", "[level_quantizer]") {
+  for (Index seed = 0; seed < 20; ++seed) {
+    Matrix<float> values = random_matrix(11, 20).col(seed);
+    values(seed % 11, 0) *= 8;  // an outlier
+    std::vector<double> sorted(values.data(), values.data() + 11);
+    std::sort(sorted.begin(), sorted.end());
+    const auto error_of = [&](std::size_t begin, std::size_t end) {
+      const Eigen::Map<const Eigen::ArrayXd> part(sorted.data() + begin, static_cast<Index>(end - begin));
+      return (part - part.mean()).square().sum();
+    };
+    double least = std::numeric_limits<double>::infinity();  // of all ways to cut into four parts
+    for (std::size_t a = 1; a < 9; ++a)
+      for (std::size_t b = a + 1; b < 10; ++b)
+        for (std::size_t c = b + 1; c < 11; ++c)
+          least = std::min(least, error_of(0, a) + error_of(a, b) + error_of(b, c) + error_of(c, 11));
+    CodebookQuantizer q;
+    q.bits = 2;
+    CAPTURE(seed);
+    CHECK(squared_error(q, values) == Approx(least).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("A codebook of many entries gives outliers levels of their own", "[level_quantizer]") {
+  Matrix<float> values = qaf::Vector<float>::LinSpaced(5000, -1, 1);
+  values(100, 0) = 40;
+  values(200, 0) = -60;
+  CodebookQuantizer q;
+  q.bits = 3;
+  const Matrix<float> levels = q.fit(values).levels;
+  CHECK(levels(0, 0) == -60);
+  CHECK(levels(7, 0) == 40);
+  // The others share six levels: a sixth of the interval each, whose variance is the square of its length by 12.
+  CHECK(squared_error(q, values) < 1.01 * 4998 / 9 / 12);
+}
+
 TEST_CASE("A codebook with a level for every value is exact", "[level_quantizer]") {
   Matrix<float> matrix(4, 4);
   matrix << 3, -1, 3, 0, 0, 0, 7, 7, -1, -1, 3, 0.5F, 7, 7, 7, 7;

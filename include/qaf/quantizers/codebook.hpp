@@ -9,6 +9,7 @@
 #include <qaf/error.hpp>
 #include <qaf/quantizers/detail/column_chunks.hpp>
 #include <qaf/quantizers/detail/group_values.hpp>
+#include <qaf/quantizers/detail/least_error_cuts.hpp>
 #include <qaf/quantizers/detail/level_codes.hpp>
 #include <qaf/quantizers/detail/sorted_values.hpp>
 #include <qaf/quantizers/granularity.hpp>
@@ -26,15 +27,17 @@ struct CodebookParameters {
   friend bool operator!=(const CodebookParameters& a, const CodebookParameters& b) { return !(a == b); }
 };
 
-/// A learned codebook: `real = level[code]`, the levels of a group found by k-means (Lloyd 1982).
+/// A learned codebook: `real = level[code]`, the levels of a group found by k-means.
 ///
 /// * Codes: 0 .. 2^bits - 1, the number of the nearest level, exact ties to the lower one.
-/// * Levels: the means of the entries they stand for. The first are means of equally many entries each, by size; then
-///   entries are assigned anew until nothing changes or `max_iterations` is reached. The squared error never rises.
+/// * Levels: the means of the entries they stand for. Those of least squared error in a group of up to 256 entries; in
+///   a longer one the best from cuts at some 256 places, then entries are assigned anew until nothing changes or
+///   `max_iterations` is reached (Lloyd 1982), which never raises the squared error.
 /// * A group of zeros: all levels 0.
 ///
 /// The levels are stored beside the codes: with 32 bits each they cost more than the codes of a short column.
-/// Cost: `fit` one sort of every group, and for every level and iteration the entries by which it grows or shrinks;
+/// Cost: `fit` one sort of every group, for every level some steps an entry, of 256 entries at the most, and for every
+/// level and iteration the entries by which it grows or shrinks;
 /// `encode` as `LevelQuantizer`.
 struct CodebookQuantizer {
   using Code = std::uint8_t;
@@ -123,6 +126,8 @@ struct CodebookQuantizer {
   }
 
  private:
+  static constexpr int few_entries = 256;
+
   detail::Groups groups_of(Index rows, Index cols) const { return {granularity, 1, rows, cols}; }
 
   // Whether column r does not have that of the column before.
@@ -142,8 +147,9 @@ struct CodebookQuantizer {
     Vector<double> levels = Vector<double>::Zero(count);
     if (group.size == 0) return levels.cast<float>();
     const detail::SortedValues<Scalar> values(group);
-    std::vector<Index> begins;  // of the entries of each level, and the end
-    for (Index k = 0; k <= count; ++k) begins.push_back(k * group.size / count);
+    // Of the entries of each level, and the end.
+    std::vector<Index> begins =
+        detail::LeastErrorCuts<Scalar>(values, detail::cut_positions(values, Index{few_entries})).cut(count);
     for (Index iteration = 0;; ++iteration) {
       for (Index k = 0; k < count; ++k) {
         const Index begin = begins[static_cast<std::size_t>(k)], end = begins[static_cast<std::size_t>(k) + 1];
