@@ -33,11 +33,11 @@ struct CpAdmmResult {
   QuantizedCpModel<Scalar, Quantizer> model;  ///< the best seen
   double relative_error = 0;                  ///< of this integer model, computed from the entries
   double start_relative_error = 0;            ///< of the float model it started from
-  Status status = Status::max_iterations;
-  Index iterations = 0;         ///< sweeps done, without those of the start
-  std::vector<double> history;  ///< relative error after every sweep, by the fast formula
-  double seconds = 0;           ///< elapsed, with the start
-  std::uint64_t seed = 0;       ///< the seed used
+  Status status = Status::max_iterations;     ///< how the method of multipliers ended
+  Index iterations = 0;                       ///< sweeps done, without those of the start
+  std::vector<double> history;                ///< relative error after every sweep, by the fast formula
+  double seconds = 0;                         ///< elapsed, with the start
+  std::uint64_t seed = 0;                     ///< the seed used
 };
 
 namespace detail {
