@@ -165,7 +165,7 @@ CpAdmmResult<Scalar, Quantizer> cp_admm_from(const WeightedTensor<Scalar>& tenso
 }  // namespace detail
 
 /// Fits a CP model whose factors are a quantizer's codes, so that the error of the *quantized* model is
-/// small: alternating optimization with the method of multipliers (AO-ADMM; Huang, Sidiropoulos and
+/// small. Alternating optimization with the method of multipliers (AO-ADMM; Huang, Sidiropoulos and
 /// Liavas 2016), which Cherniuk et al. 2023 use for this. Mode after mode, with F the MTTKRP, G the Hadamard
 /// product of the other Gram matrices and a penalty D that rises from sweep to sweep, it goes on by
 /// `T = (F + (H + U) D) (G + D)^-1`, `H = decode(encode(T - U))`, `U += H - T`. It starts from
