@@ -49,7 +49,7 @@ else:
     exec(of_package, names)
     check("the package safetensors", names["kernel"], kernel)
 
-reading = "".join(of_numpy.splitlines(keepends=True)[:4])  # to where `load` is defined
+reading = "".join(of_numpy.splitlines(keepends=True)[:5])  # to where `load` is defined
 cases = sorted(os.listdir("any"))
 assert len(cases) == 64, len(cases)
 for case in cases:
