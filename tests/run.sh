@@ -30,7 +30,7 @@ build_and_test() {
 
 case ${1-} in
   '')
-    configure default -DCMAKE_BUILD_TYPE=Release  # benchmarks: with --all
+    configure default -DCMAKE_BUILD_TYPE=Release  # benchmarks and exhaustive tests: with --all
     build_and_test ''
     ;;
   --all)
@@ -44,7 +44,8 @@ case ${1-} in
     build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_cpp20 qaf_instantiations \
       qaf_no_exceptions quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
       qaf_network_tests qaf_compress_network_tests qaf_documentation
-    configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON
+    configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON \
+      -DQAF_BUILD_EXHAUSTIVE_TESTS=ON
     build_and_test ''
     ;;
   *)

@@ -149,8 +149,14 @@ class PartOfContraction {
       for (Index j = cells; j < tile(); ++j) room[k * tile() + j] = Scalar(0);
   }
 
-  // To the cell whose entries are fetched meanwhile: a line of memory further at least.
-  Index cells_ahead() const { return std::max(2 * tile(), line); }
+  // To the cell whose entries are fetched meanwhile, 0 for none. Measured (docs/trials.md): side by side, cells need
+  // far more lines than hardware foresees, and early; long rows of terms it foresees better alone.
+  Index cells_ahead() const {
+    constexpr Index long_row = 512;
+    if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 8 * tile());
+    if (contraction_.term_run(begin_) >= long_row) return 0;
+    return (result_.layout().widest_width() > packet_size<Scalar> ? 2 : 4) * tile();
+  }
 
   void multiply(const Tile& tile, Index panel) const {
     const Index width = result_.layout().width(panel);
@@ -168,8 +174,9 @@ class PartOfContraction {
 
   void multiply(const Tile& tile, Index panel, bool add, Scalar* target) const {
     const auto kernel = kernel_.for_width(result_.layout().width(panel));
-    const Scalar* const source = contraction_.cell(tile.cell - tile.before);
-    const Scalar* const ahead = contraction_.cell(std::min(tile.cell + cells_ahead(), contraction_.cells() - 1));
+    const Index first = tile.cell - tile.before;
+    const Scalar* const source = contraction_.cell(first);
+    const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), contraction_.cells() - 1));
     for (Index k = 0; k < count_;) {
       const Scalar *const row = rows_.row(begin_ + k, panel), *const scale = rows_.scale(begin_ + k, panel);
       Index terms = std::min(rows_.run(begin_ + k), count_ - k);

@@ -12,8 +12,8 @@ namespace qaf::detail {
 /// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, for `tile` rows j as wide as
 /// a panel of `registers` registers, which stay in registers from the first term to the last. Rows of `b` and `out`
 /// follow each other in memory. Entries of `a` are broadcast from where they lie: the tensor need not
-/// be packed, and few components are as fast as many. `ahead`: the first row of a tile to come; its entries are on
-/// lines that no hardware foresees. `scale`, where it is not null: a row that the sums are multiplied with.
+/// be packed, and few components are as fast as many. `ahead`: the first row of a tile to come, whose entries are
+/// fetched meanwhile; `a` where none are to be. `scale`, where it is not null: a row that the sums are multiplied with.
 template <int tile, int registers, typename Scalar>
 void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* ahead,
                    const Scalar* b, const Scalar* scale, bool add, Scalar* out) {
@@ -21,12 +21,16 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
   constexpr Index width = registers * packet_size<Scalar>;
   // Side by side, a tile's rows begin on the line on which the last ones ended; one after the other, they are one
   // piece.
-  if (row_stride == 1) ahead += tile - 1;
-  const Index ahead_stride = row_stride == 1 ? term_stride : tile;
+  const Index ahead_stride = ahead == a ? 0 : row_stride == 1 ? term_stride : tile;
+  if (ahead != a && row_stride == 1) ahead += tile - 1;
   Row sums[static_cast<std::size_t>(tile)];
   unroll<tile>([&](auto j) { sums[j].set_zero(); });
   for (Index k = 0; k < terms; ++k, a += term_stride, b += width, ahead += ahead_stride) {
-    Eigen::internal::prefetch(ahead);
+    // One after the other, wide rows need their lines late enough for the first cache to hold them.
+    if (registers > 1 && row_stride != 1)
+      prefetch_to_first_cache(ahead);
+    else
+      prefetch_to_second_cache(ahead);
     Row row;
     row.load(b);
     unroll<tile>([&](auto j) { sums[j].add_product(broadcast(a[j * row_stride]), row); });

@@ -21,6 +21,26 @@ inline constexpr Index packet_size = Eigen::internal::packet_traits<Scalar>::siz
 
 inline constexpr int vector_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
 
+/// Asks for a line of memory, to be in the first cache when it is read, or in the second, which holds more of them.
+inline void prefetch_to_first_cache(const void* line) {
+#if defined(__GNUC__)
+  __builtin_prefetch(line, 0, 3);
+#elif defined(EIGEN_VECTORIZE_SSE)
+  _mm_prefetch(static_cast<const char*>(line), _MM_HINT_T0);
+#else
+  static_cast<void>(line);
+#endif
+}
+inline void prefetch_to_second_cache(const void* line) {
+#if defined(__GNUC__)
+  __builtin_prefetch(line, 0, 2);
+#elif defined(EIGEN_VECTORIZE_SSE)
+  _mm_prefetch(static_cast<const char*>(line), _MM_HINT_T1);
+#else
+  static_cast<void>(line);
+#endif
+}
+
 template <typename Body, int... k>
 EIGEN_ALWAYS_INLINE void unroll(std::integer_sequence<int, k...>, Body&& body) {
   (body(std::integral_constant<int, k>()), ...);

@@ -35,8 +35,8 @@ void multiply_transposed_panels(const Scalar* a, Index a_width, const Scalar* b,
   const auto multiply = tile_function<tile, Scalar>(b_width / packet_size<Scalar>);
   for (Index k = 0; k < rows; k += block)
     for (Index j = 0; j < a_width; j += tile)
-      multiply(a + k * a_width + j, 1, a_width, std::min(block, rows - k), a, b + k * b_width, nullptr, add || k > 0,
-               out + j * b_width);
+      multiply(a + k * a_width + j, 1, a_width, std::min(block, rows - k), a + k * a_width + j, b + k * b_width,
+               nullptr, add || k > 0, out + j * b_width);
 }
 
 /// The upper triangle of a symmetric matrix `A^T B` (`R x R`) of `a` and `b` (`I x R`): a Gram matrix where both are
