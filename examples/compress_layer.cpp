@@ -26,8 +26,8 @@ namespace {
 
 const char* const usage =
     "usage: compress_layer [INPUT.npy] [options]\n"
-    "Factors the weights in INPUT.npy (float32 or float64; of order 4: a convolution O x I x kh x kw)\n"
-    "into integer codes, scales and weights. Without INPUT.npy: a bundled convolution.\n";
+    "Factors the weights in INPUT.npy (float32 or float64; of order 4: a convolution O x I x kh x kw, of order 2:\n"
+    "a linear layer O x I) into integer codes, scales and weights. Without INPUT.npy: a bundled convolution.\n";
 
 struct Settings {
   std::string input;

@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// Convolutions: their kernels as tensors to factor, models as three layers, and these on 8-bit activations.
 
 #include <qaf/convolution/activation_scale.hpp>

@@ -33,11 +33,11 @@ struct CpAdmmResult {
   QuantizedCpModel<Scalar, Quantizer> model;  ///< the best seen
   double relative_error = 0;                  ///< of this integer model, computed from the entries
   double start_relative_error = 0;            ///< of the float model it started from
-  Status status = Status::max_iterations;
-  Index iterations = 0;         ///< sweeps done, without those of the start
-  std::vector<double> history;  ///< relative error after every sweep, by the fast formula
-  double seconds = 0;           ///< elapsed, with the start
-  std::uint64_t seed = 0;       ///< the seed used
+  Status status = Status::max_iterations;     ///< how the method of multipliers ended
+  Index iterations = 0;                       ///< sweeps done, without those of the start
+  std::vector<double> history;                ///< relative error after every sweep, by the fast formula
+  double seconds = 0;                         ///< elapsed, with the start
+  std::uint64_t seed = 0;                     ///< the seed used
 };
 
 namespace detail {
@@ -165,7 +165,7 @@ CpAdmmResult<Scalar, Quantizer> cp_admm_from(const WeightedTensor<Scalar>& tenso
 }  // namespace detail
 
 /// Fits a CP model whose factors are a quantizer's codes, so that the error of the *quantized* model is
-/// small: alternating optimization with the method of multipliers (AO-ADMM; Huang, Sidiropoulos and
+/// small. Alternating optimization with the method of multipliers (AO-ADMM; Huang, Sidiropoulos and
 /// Liavas 2016), which Cherniuk et al. 2023 use for this. Mode after mode, with F the MTTKRP, G the Hadamard
 /// product of the other Gram matrices and a penalty D that rises from sweep to sweep, it goes on by
 /// `T = (F + (H + U) D) (G + D)^-1`, `H = decode(encode(T - U))`, `U += H - T`. It starts from

@@ -39,10 +39,14 @@ struct CpAdmmOptions {
   /// rarely get there.
   double inner_tolerance = 1e-8;
 
-  /// The penalty rho rises from the first to the last by the same factor every sweep; above 0. A small one
+  /// The penalty rho rises from this to `last_penalty` by the same factor every sweep; above 0. A small one
   /// lets the factors move as if they were not quantized, a large one freezes the codes.
   double first_penalty = 0.3;
+
+  /// The penalty of the last sweep; above 0.
   double last_penalty = 1;
+
+  /// What penalties are multiples of.
   PenaltyShape penalty_shape = PenaltyShape::diagonal;
 
   /// Goes on from `H + U` by this part of its last change, 0 to 1; 0 for the plain method.
@@ -61,8 +65,9 @@ struct CpAdmmOptions {
   Index patience = 20;
 
   /// Refines the result by `fit_weights` and `coordinate_descent`, neither of which can raise the error.
-  /// (`descent.resources` is not used: `resources` is for all steps.)
   bool refine = true;
+
+  /// Of that refinement. (`descent.resources` is not used: `resources` is for all steps.)
   CoordinateDescentOptions descent = {};
 
   /// The float solver whose result is the start. (`start.resources` is not used either.)

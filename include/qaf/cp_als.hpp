@@ -49,6 +49,7 @@ struct CpAlsOptions {
   /// Of the random start.
   std::uint64_t seed = 0;
 
+  /// Threads and memory.
   Resources resources = {};
 
   /// Told of every sweep; returns false to stop.
@@ -77,11 +78,11 @@ struct CpAlsResult {
   double expected_error =
       0;  ///< what `relative_error` is expected to be with the noise in the factors, by the fast formula; with the
           ///< noise of the last sweep where it ended before `first_noise` had fallen to `noise`
-  Status status = Status::max_iterations;
-  Index iterations = 0;         ///< sweeps done
-  std::vector<double> history;  ///< relative error after every sweep, by the fast formula
-  double seconds = 0;           ///< elapsed
-  std::uint64_t seed = 0;       ///< the seed used
+  Status status = Status::max_iterations;  ///< how the sweeps ended
+  Index iterations = 0;                    ///< sweeps done
+  std::vector<double> history;             ///< relative error after every sweep, by the fast formula
+  double seconds = 0;                      ///< elapsed
+  std::uint64_t seed = 0;                  ///< the seed used
 };
 
 namespace detail {

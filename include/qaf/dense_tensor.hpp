@@ -45,6 +45,7 @@ inline Index checked_size(const char* function, const std::vector<Index>& dimens
 template <typename Scalar_>
 class DenseTensor {
  public:
+  /// The type of an entry.
   using Scalar = Scalar_;
 
   /// No modes and no entries.
@@ -65,10 +66,12 @@ class DenseTensor {
   /// The size of every mode.
   const std::vector<Index>& dimensions() const { return dimensions_; }
 
+  /// Which index changes fastest in memory.
   StorageOrder storage_order() const { return storage_order_; }
 
   /// The entries in storage order.
   Scalar* data() { return entries_.data(); }
+  /// The entries in storage order.
   const Scalar* data() const { return entries_.data(); }
 
   /// The same entries in the same places of memory under other sizes, as numpy's `reshape` of a

@@ -14,6 +14,7 @@ namespace qaf {
 /// position in the file is known, the byte offset; both are also here for a program to use.
 class IoError : public std::runtime_error {
  public:
+  /// `message`: the whole sentence. `offset`: -1 where no byte is known.
   IoError(const std::string& message, std::string path, long long offset)
       : std::runtime_error(message), path_(std::move(path)), offset_(offset) {}
 

@@ -33,6 +33,7 @@ struct ErrorPreservingCorrectionOptions {
   /// Ends where a sweep lowers the sum of the squared weights by no more than this part of it; 0 or more.
   double tolerance = 1e-6;
 
+  /// Threads and memory.
   Resources resources = {};
 
   /// Told of every sweep; returns false to stop.

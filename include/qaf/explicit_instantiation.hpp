@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// For large projects: the solvers for float and double are compiled once, not in every file that calls them. All files
 /// that call solvers include this header; one source file of the project has besides, outside of any namespace,
 ///
@@ -12,6 +13,7 @@
 
 #include <qaf/qaf.hpp>
 
+/// What is declared or instantiated for a scalar type: `QAF_TEMPLATE` is `template` or `extern template`.
 #define QAF_TEMPLATES(QAF_TEMPLATE, Scalar)                                                                            \
   QAF_TEMPLATE qaf::Matrix<Scalar> qaf::detail::unchecked_mttkrp(                                                      \
       const qaf::TensorView<Scalar>&, const std::vector<qaf::Matrix<Scalar>>&, qaf::Index, int);                       \
@@ -41,6 +43,7 @@
       const qaf::WeightedTensor<Scalar>&, double, qaf::CpModel<Scalar>, const std::vector<qaf::UniformQuantizer>&,     \
       const qaf::CpAdmmOptions&);
 
+/// The instantiations, for one source file.
 #define QAF_INSTANTIATE QAF_TEMPLATES(template, float) QAF_TEMPLATES(template, double)
 
 QAF_TEMPLATES(extern template, float)

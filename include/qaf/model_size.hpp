@@ -9,11 +9,13 @@ namespace qaf {
 
 /// The bits that a model takes, packed.
 struct ModelSize {
-  Index codes = 0;
+  Index codes = 0;       ///< those of all factors
   Index parameters = 0;  ///< scales, zero points, tables; without scales that merge into the weights
   Index weights = 0;     ///< lambda, with all that was merged into it
 
+  /// All together.
   Index bits() const { return codes + parameters + weights; }
+  /// All together, in bytes of 8 bits.
   double bytes() const { return static_cast<double>(bits()) / 8; }
 };
 

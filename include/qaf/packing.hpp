@@ -23,9 +23,9 @@ inline std::size_t packed_size(Index count, int bits) {
 }  // namespace detail
 
 /// The codes of a matrix in `bits` bits each (1 to 8), one after the other without gaps, column after column: code k
-/// takes the bits `k bits .. k bits + bits - 1`, the least significant first, where bit j is bit `j % 8` of byte `j /
-/// 8`. Negative codes are in two's complement. Unused bits of the last byte are 0. Errors: bits out of range, a code
-/// that does not fit.
+/// takes the bits from `k bits` to `k bits + bits - 1`, the least significant first, where bit j is bit `j % 8` of byte
+/// `j / 8`. Negative codes are in two's complement. Unused bits of the last byte are 0. Errors: bits out of range, a
+/// code that does not fit.
 template <typename Derived>
 std::vector<std::uint8_t> pack_codes(const Eigen::DenseBase<Derived>& matrix, int bits) {
   using Code = typename Derived::Scalar;

@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// What layers cost, and the form, rank and bits of each for a budget.
 
 #include <qaf/plan/allocation.hpp>

@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// The solvers and what they work on, with Eigen's tensors. Not in it: `qaf/plan.hpp`, `qaf/convolution.hpp`, further
 /// quantizers in `qaf/quantizers/`, and readers and writers of files in `qaf/io/`.
 

@@ -36,23 +36,30 @@ namespace qaf {
 /// * `integer_factor(codes, parameters) -> IntegerFactor`, the codes as integers times scales: for integer layers, see
 ///   qaf/convolution/integer_factor.hpp.
 struct IdentityQuantizer {
+  /// The value itself.
   using Code = double;
+  /// Nothing.
   struct Parameters {};
 
+  /// Nothing to fit.
   template <typename Derived>
   Parameters fit(const Eigen::MatrixBase<Derived>&) const {
     return {};
   }
 
+  /// The values as double.
   template <typename Derived>
   Matrix<Code> encode(const Eigen::MatrixBase<Derived>& matrix, const Parameters&) const {
     return matrix.template cast<Code>();
   }
 
+  /// The values, `rows x cols` of the codes.
   Matrix<double> decode(const Matrix<Code>& codes, const Parameters&) const { return codes; }
 
+  /// Bits of a code.
   int code_bits() const { return 64; }
 
+  /// Bits of the parameters.
   Index parameter_bits(const Parameters&) const { return 0; }
 };
 

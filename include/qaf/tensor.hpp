@@ -24,6 +24,7 @@ class WeightedTensor;
 template <typename Scalar_>
 class TensorView {
  public:
+  /// The type of an entry.
   using Scalar = Scalar_;
 
   /// Views `prod(dimensions)` entries at `data`. Errors: fewer than 2 modes, an empty mode, a null
@@ -50,6 +51,7 @@ class TensorView {
   /// `I_n`, for `mode` from 0 to N - 1.
   Index dimension(Index mode) const { return dimensions_[static_cast<std::size_t>(mode)]; }
 
+  /// Which index changes fastest in memory.
   StorageOrder storage_order() const { return storage_order_; }
 
   /// The entries in storage order.

@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 
+/// Quantization-aware factorization: all of the library.
 namespace qaf {
 
 /// Sizes, positions and counts: the signed integer Eigen indexes with.

@@ -21,17 +21,21 @@ namespace qaf {
 template <typename Scalar_>
 class WeightedTensor {
  public:
+  /// The type of an entry.
   using Scalar = Scalar_;
 
   /// All entries weigh the same.
   explicit WeightedTensor(TensorView<Scalar> view)
       : view_(std::move(view)), metrics_(static_cast<std::size_t>(view_.order())) {}
 
+  /// For `weighted`: a checked metric a mode.
   WeightedTensor(TensorView<Scalar> view, std::vector<detail::ModeMetric<Scalar>> metrics)
       : view_(std::move(view)), metrics_(std::move(metrics)) {}
 
+  /// The tensor without its metrics.
   const TensorView<Scalar>& view() const { return view_; }
 
+  /// For the solvers: what errors along a mode weigh, `mode` from 0 to N - 1.
   const detail::ModeMetric<Scalar>& metric(Index mode) const { return metrics_[static_cast<std::size_t>(mode)]; }
 
   /// Whether all entries weigh the same.

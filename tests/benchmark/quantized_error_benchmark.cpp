@@ -64,6 +64,8 @@ struct Settings {
   int seeds = 1;
   qaf::Effort effort = qaf::Effort::normal;
   std::vector<Method> methods;
+  std::string title;                // of the picture; what was measured where empty
+  std::vector<std::string> labels;  // of the methods in the picture; their names where empty
 };
 
 /// One line of the CSV file.
@@ -113,6 +115,11 @@ Settings settings_of(const Arguments& arguments) {
   settings.seeds = static_cast<int>(arguments.whole_number("--seeds", 1, 1000, 1));
   settings.effort = read_effort(arguments);
   settings.methods = chosen(arguments, "--methods", all_methods());
+  settings.title = arguments.text("--title", "");
+  if (arguments.has("--labels")) settings.labels = arguments.list("--labels", "");
+  if (!settings.labels.empty() && settings.labels.size() != settings.methods.size())
+    throw UsageError("--labels must be " + std::to_string(settings.methods.size()) + ", one a method, got " +
+                     std::to_string(settings.labels.size()));
   const bool bundled = arguments.positional().empty();
   settings.layers =
       chosen(arguments, "--layers", bundled ? read_bundled_layers() : read_layers(arguments.positional().front()));
@@ -235,6 +242,7 @@ Plot plot_of(const Settings& settings, const Measurements& all) {
   char reduction[64];
   std::snprintf(reduction, sizeof reduction, ", 1/%g of the parameters", settings.reduction);
   plot.title += reduction;
+  if (!settings.title.empty()) plot.title = settings.title;
   plot.x_label = "bits of a code";
   plot.y_label = layers == 1 ? "relative error" : "relative error, mean over the layers";
   for (std::size_t method = 0; method < settings.methods.size(); ++method) {
@@ -245,6 +253,7 @@ Plot plot_of(const Settings& settings, const Measurements& all) {
     while (series.name != all_methods()[series.style].name) ++series.style;
     series.dashed = !drawn.is_quantized;
     series.thick = series.name == "qaf";
+    if (!settings.labels.empty()) series.name = settings.labels[method];
     for (const int bits : settings.bits)
       series.points.emplace_back(bits, total_of(settings, all, bits, method).relative_error);
     plot.series.push_back(series);
@@ -288,7 +297,9 @@ int main(int argc, char** argv) {
                          {"--layers", "LIST", "layers by name (default: all)"},
                          {"--methods", "LIST", "methods by name (default: all)"},
                          {"--csv", "FILE", "all measurements, line by line"},
-                         {"--svg", "FILE", "a picture of the mean errors against the bits"}},
+                         {"--svg", "FILE", "a picture of the mean errors against the bits"},
+                         {"--title", "TEXT", "of the picture"},
+                         {"--labels", "LIST", "of the methods in the picture (default: their names)"}},
                         1};
   return run_program(program, argc, argv, run);
 }

@@ -98,8 +98,9 @@ class ActivationObserver {
   /// How many values were seen.
   Index count() const { return count_; }
 
-  /// The range of those seen and 0.
+  /// The range of those seen and 0: its lower end.
   double lowest() const { return lowest_; }
+  /// Its other end.
   double highest() const { return highest_; }
 
   /// The scale for what was seen. `percentile`: from 50 to 100, used where the range is that. Errors: nothing seen yet,

@@ -11,11 +11,15 @@ namespace qaf {
 /// ("NHWC"). What a linear layer takes are maps of 1 x 1 pixels.
 template <typename Scalar_>
 struct FeatureMaps {
+  /// The type of a value.
   using Scalar = Scalar_;
 
-  Index images = 0, rows = 0, columns = 0;
+  Index images = 0;       ///< how many, 1 or more
+  Index rows = 0;         ///< of an image, 1 or more
+  Index columns = 0;      ///< of an image, 1 or more
   Matrix<Scalar> values;  ///< channels x (images rows columns)
 
+  /// Values of a pixel.
   Index channels() const { return values.rows(); }
 
   /// Errors, in the name of `function`: an empty size, another number of pixels than the sizes say.

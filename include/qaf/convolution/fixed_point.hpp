@@ -12,8 +12,8 @@ namespace qaf {
 /// from 2^30 to 2^31 - 1, or 0 for numbers below about 2^-32. Source: `QuantizeMultiplier` of TensorFlow Lite's
 /// kernels/internal/quantization_util.cc.
 struct FixedPointMultiplier {
-  std::int32_t multiplier = 0;
-  int shift = 0;  ///< from -31 to 30; to the left where positive
+  std::int32_t multiplier = 0;  ///< 2^30 to 2^31 - 1, or 0
+  int shift = 0;                ///< from -31 to 30; to the left where positive
 };
 
 /// The fixed-point number nearest to `value` (ties away from zero). Errors: a value that is not positive, or 2^30 to

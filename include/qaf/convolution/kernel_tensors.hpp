@@ -19,6 +19,8 @@ namespace qaf {
 template <typename Scalar>
 class KernelTensors {
  public:
+  /// For `kernel_tensors`: the kernel with its positions as one mode, its entries where they had to be copied, the
+  /// groups.
   KernelTensors(TensorView<Scalar> whole, std::vector<Scalar> copy, Index groups)
       : whole_(std::move(whole)), copy_(std::move(copy)), groups_(groups) {}
 

@@ -16,19 +16,19 @@ namespace qaf {
 /// A convolution with all that it needs.
 template <typename Scalar>
 struct ConvolutionLayer {
-  DenseTensor<Scalar> kernel;  ///< `O x I/groups x kh x kw`
-  ConvolutionGeometry geometry;
-  Vector<Scalar> bias;  ///< O, added to the output; none where it is empty
-  bool relu = false;    ///< negative outputs become 0
+  DenseTensor<Scalar> kernel;    ///< `O x I/groups x kh x kw`
+  ConvolutionGeometry geometry;  ///< strides, padding, dilation, groups
+  Vector<Scalar> bias;           ///< O, added to the output; none where it is empty
+  bool relu = false;             ///< negative outputs become 0
 };
 
 /// A convolution on integers: its kernel is `scales[o] * codes(o, i, y, x)`.
 struct QuantizedConvolutionLayer {
   DenseTensor<std::int16_t> codes;  ///< `O x I/groups x kh x kw`, row-major, zero points already taken from them
   Vector<double> scales;            ///< O, not 0 but maybe negative
-  ConvolutionGeometry geometry;
-  Vector<double> bias;  ///< O, added to the output; none where it is empty
-  bool relu = false;    ///< negative outputs become 0
+  ConvolutionGeometry geometry;     ///< strides, padding, dilation, groups
+  Vector<double> bias;              ///< O, added to the output; none where it is empty
+  bool relu = false;                ///< negative outputs become 0
 };
 
 /// What a layer makes of the maps. Errors: those of `convolve` for a kernel, a bias of another size.

@@ -25,7 +25,7 @@ namespace qaf {
 
 /// What a safetensors file of quantized models is to hold: the tensors of any number of models, and others if you like.
 struct ModelFile {
-  std::vector<NamedTensor> tensors;
+  std::vector<NamedTensor> tensors;             ///< of all models, and any others
   std::map<std::string, std::string> metadata;  ///< texts by their names
 };
 

@@ -63,10 +63,12 @@ class NamedTensor {
               StorageOrder storage_order = StorageOrder::row_major)
       : NamedTensor(stored_as<Scalar>(std::move(name), entries, std::move(dimensions), storage_order)) {}
 
+  /// A tensor of this library, not copied.
   template <typename Scalar>
   NamedTensor(std::string name, const DenseTensor<Scalar>& tensor)
       : NamedTensor(std::move(name), tensor.data(), tensor.dimensions(), tensor.storage_order()) {}
 
+  /// One that is taken over.
   template <typename Scalar>
   NamedTensor(std::string name, DenseTensor<Scalar>&& tensor)
       : NamedTensor(std::move(name), std::make_shared<const DenseTensor<Scalar>>(std::move(tensor))) {}
@@ -76,6 +78,7 @@ class NamedTensor {
   NamedTensor(std::string name, const Eigen::PlainObjectBase<Derived>& matrix)
       : NamedTensor(std::move(name), matrix.data(), dimensions_of(matrix), storage_order_of<Derived>()) {}
 
+  /// One that is taken over.
   template <typename Derived>
   NamedTensor(std::string name, Eigen::PlainObjectBase<Derived>&& matrix)
       : NamedTensor(std::move(name), std::make_shared<const Derived>(std::move(matrix.derived()))) {}
@@ -111,9 +114,11 @@ class NamedTensor {
     return {std::move(name), detail::safetensors::dtype_of<Scalar>(), std::move(dimensions), write};
   }
 
+  /// The name in the file.
   const std::string& name() const { return name_; }
   /// The type that entries have in the file: "F32", "I8" ...
   const std::string& dtype() const { return dtype_; }
+  /// The size of every mode.
   const std::vector<Index>& dimensions() const { return dimensions_; }
 
   /// Appends the entries to a file; for `write_safetensors`.

@@ -21,19 +21,19 @@ namespace qaf {
 
 /// What could become of a layer.
 struct Candidate {
-  Form form = Form::original;
-  Index rank = 0;             ///< where it is factored, else 0
-  int bits = 32;              ///< of a weight or of a factor's entry
-  double relative_error = 0;  ///< of the tensor of weights
-  LayerCost cost = {};
-  bool measured = true;  ///< false where the error is interpolated between measured ranks
+  Form form = Form::original;  ///< factored, quantized as it is, or neither
+  Index rank = 0;              ///< where it is factored, else 0
+  int bits = 32;               ///< of a weight or of a factor's entry
+  double relative_error = 0;   ///< of the tensor of weights
+  LayerCost cost = {};         ///< in parameters, bits, MACs and BOPs
+  bool measured = true;        ///< false where the error is interpolated between measured ranks
 };
 
 /// A layer with what could become of it.
 struct LayerCandidates {
-  Layer layer = {};
-  std::vector<Candidate> candidates = {};
-  int activation_bits = 8;  ///< of the candidates but the original
+  Layer layer = {};                        ///< its sizes
+  std::vector<Candidate> candidates = {};  ///< in any order, 1 or more
+  int activation_bits = 8;                 ///< of the candidates but the original
 
   /// What the square of its relative error counts among those of other layers; 0 or more.
   double weight = 1;
@@ -41,6 +41,7 @@ struct LayerCandidates {
 
 /// The quantizer that is meant by a number of bits where no other is asked for: one scale a component.
 struct UniformOfBits {
+  /// Bits: 1 to 8.
   UniformQuantizer operator()(int bits) const {
     UniformQuantizer quantizer;
     quantizer.bits = bits;
@@ -59,9 +60,11 @@ struct CandidateOptions {
   /// Whether the layer may stay as it is.
   bool original = true;
 
-  /// The ranks are those at which the factored layer takes so many bits for each weight of the original; above 0. The
-  /// plan can only choose what is here: the range should reach well to both sides of the budget.
+  /// The lowest rank is that at which the factored layer takes so many bits for each weight of the original; above 0.
+  /// The plan can only choose what is here: the range should reach well to both sides of the budget.
   double least_bits_per_weight = 0.5;
+
+  /// The same for the highest rank; from `least_bits_per_weight` to 64.
   double most_bits_per_weight = 4;
 
   /// Ranks at which the layer is factored, for each number of bits; 2 or more. They form a geometric sequence.

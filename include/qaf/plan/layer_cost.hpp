@@ -15,6 +15,7 @@ namespace qaf {
 
 /// The sizes of a layer, from which all its costs follow.
 struct Layer {
+  /// In plans and in messages of errors.
   std::string name = {};
 
   /// Of the tensor of weights that is factored: `O x I x (kh kw)` of a convolution, `O x I` of a linear layer or a 1 x
@@ -62,6 +63,7 @@ struct LayerCost {
   double macs = 0;        ///< multiply-accumulate operations for one input
   double bops = 0;        ///< bit operations: MACs times the bits of a weight times those of an activation
 
+  /// The costs of two layers together.
   LayerCost& operator+=(const LayerCost& other) {
     parameters += other.parameters;
     bits += other.bits;
@@ -71,9 +73,11 @@ struct LayerCost {
   }
 };
 
+/// Whether all four costs are equal.
 inline bool operator==(const LayerCost& a, const LayerCost& b) {
   return a.parameters == b.parameters && a.bits == b.bits && a.macs == b.macs && a.bops == b.bops;
 }
+/// Whether any differs.
 inline bool operator!=(const LayerCost& a, const LayerCost& b) { return !(a == b); }
 
 /// Throws `std::invalid_argument` that names the layer and the first field out of its range.

@@ -53,25 +53,25 @@ inline double measured(const LayerCost& cost, Measure measure) {
 /// What becomes of a layer. After a change to `form`, `rank`, `bits` or `activation_bits` call `update_costs`, and
 /// `update_errors` where the candidates are at hand.
 struct PlannedLayer {
-  Layer layer = {};
-  Form form = Form::original;
-  Index rank = 0;  ///< where it is factored, else 0
-  int bits = 32;   ///< 32 for the original, in float32
-  int activation_bits = 8;
-  double weight = 1;          ///< of the squared relative error in the plan's loss
-  double relative_error = 0;  ///< predicted
-  LayerCost cost = {};
+  Layer layer = {};            ///< its sizes
+  Form form = Form::original;  ///< factored, quantized as it is, or neither
+  Index rank = 0;              ///< where it is factored, else 0
+  int bits = 32;               ///< 32 for the original, in float32
+  int activation_bits = 8;     ///< 1 to 32, for BOPs
+  double weight = 1;           ///< of the squared relative error in the plan's loss
+  double relative_error = 0;   ///< predicted
+  LayerCost cost = {};         ///< of that form
 };
 
 /// What becomes of the layers of a network.
 struct Plan {
-  std::vector<PlannedLayer> layers = {};
-  Measure measure = Measure::bits;
-  double budget = 0;        ///< the most that `measured(total, measure)` was to be
-  LayerCost total = {};     ///< of all layers
-  LayerCost original = {};  ///< of all layers as they were, in float32
-  double loss = 0;          ///< the sum of weight times squared relative error, predicted
-  double bound = 0;         ///< what the candidates' least loss within the budget cannot be below
+  std::vector<PlannedLayer> layers = {};  ///< in the order in which they were given
+  Measure measure = Measure::bits;        ///< what the budget is of
+  double budget = 0;                      ///< the most that `measured(total, measure)` was to be
+  LayerCost total = {};                   ///< of all layers
+  LayerCost original = {};                ///< of all layers as they were, in float32
+  double loss = 0;                        ///< the sum of weight times squared relative error, predicted
+  double bound = 0;                       ///< what the candidates' least loss within the budget cannot be below
 };
 
 /// The cost of all layers as they are, in float32. Errors: a field of a layer out of range.

@@ -21,10 +21,12 @@ namespace qaf {
 struct AffineParameters : ScaleParameters {
   Vector<std::int32_t> zero_points;  ///< each one of the codes
 
+  /// Whether all scales and zero points are equal, group by group.
   friend bool operator==(const AffineParameters& a, const AffineParameters& b) {
     return static_cast<const ScaleParameters&>(a) == b && a.zero_points.size() == b.zero_points.size() &&
            a.zero_points == b.zero_points;
   }
+  /// Whether any differs.
   friend bool operator!=(const AffineParameters& a, const AffineParameters& b) { return !(a == b); }
 };
 
@@ -60,19 +62,21 @@ template <typename Code_>
 struct BasicAffineQuantizer {
   static_assert(std::numeric_limits<Code_>::is_integer,
                 "qaf: the codes of an affine quantizer must be of an integer type");
+  /// The type of a code.
   using Code = Code_;
+  /// What decoding needs besides the codes.
   using Parameters = AffineParameters;
 
-  int bits = 8;  ///< of a code, 1 to 16 and no more than `Code` holds
-  Granularity granularity = Granularity::component;
-  Index block_size = 32;  ///< entries of a block, where granularity is `block`
-  ScaleMethod scale_method = ScaleMethod::least_squares;
+  int bits = 8;                                           ///< of a code, 1 to 16 and no more than `Code` holds
+  Granularity granularity = Granularity::component;       ///< which entries share scale and zero point
+  Index block_size = 32;                                  ///< entries of a block, where granularity is `block`
+  ScaleMethod scale_method = ScaleMethod::least_squares;  ///< how the range is chosen
   double percentile = 99.9;      ///< p: the range is from the (100 - p)th to the p-th, where `scale_method` is that
   bool symmetric_range = false;  ///< the zero point is then the middle code
-  Rounding rounding = {};
-  ZeroPointOrder zero_point_order = ZeroPointOrder::after_rounding;
-  ZeroPointPrecision zero_point_precision = ZeroPointPrecision::single_quotient;
-  float smallest_scale = std::numeric_limits<float>::min();  ///< normal and positive
+  Rounding rounding = {};        ///< of the quotient `real / scale`
+  ZeroPointOrder zero_point_order = ZeroPointOrder::after_rounding;               ///< when it is added
+  ZeroPointPrecision zero_point_precision = ZeroPointPrecision::single_quotient;  ///< with which it is computed
+  float smallest_scale = std::numeric_limits<float>::min();                       ///< normal and positive
 
   /// The lowest code.
   int lowest() const { return std::numeric_limits<Code>::is_signed ? -(1 << (bits - 1)) : 0; }

@@ -19,12 +19,14 @@ namespace qaf {
 
 /// One of the tables of levels of this library, chosen at run time.
 struct AnyLevels {
-  std::variant<PowerOfTwoLevels, AdditivePowerOfTwoLevels, TernaryLevels, BinaryLevels, NormalFloat4Levels> choice;
+  std::variant<PowerOfTwoLevels, AdditivePowerOfTwoLevels, TernaryLevels, BinaryLevels, NormalFloat4Levels>
+      choice;  ///< the table in use
 
   /// Errors: those of the chosen table.
   void validate() const {
     std::visit([](const auto& table) { table.validate(); }, choice);
   }
+  /// The levels of the chosen table, ascending.
   std::vector<float> levels() const {
     return std::visit([](const auto& table) { return table.levels(); }, choice);
   }

@@ -21,9 +21,11 @@ namespace qaf {
 struct CodebookParameters {
   Matrix<float> levels;  ///< `2^bits` x groups, every column ascending
 
+  /// Whether all levels are equal.
   friend bool operator==(const CodebookParameters& a, const CodebookParameters& b) {
     return a.levels.rows() == b.levels.rows() && a.levels.cols() == b.levels.cols() && a.levels == b.levels;
   }
+  /// Whether any differs.
   friend bool operator!=(const CodebookParameters& a, const CodebookParameters& b) { return !(a == b); }
 };
 
@@ -40,7 +42,9 @@ struct CodebookParameters {
 /// level and iteration the entries by which it grows or shrinks;
 /// `encode` as `LevelQuantizer`.
 struct CodebookQuantizer {
+  /// The type of a code.
   using Code = std::uint8_t;
+  /// What decoding needs besides the codes.
   using Parameters = CodebookParameters;
 
   int bits = 4;                                   ///< of a code, 1 to 8

@@ -80,11 +80,13 @@ template <typename Base>
 struct CompactScales {
   static_assert(detail::is_detected<detail::HasScales, Base>,
                 "qaf: CompactScales needs a quantizer whose Parameters have scales, a qaf::Vector<float>");
+  /// The type of a code, that of `base`.
   using Code = typename Base::Code;
+  /// What decoding needs besides the codes: that of `base`, its scales numbers of the format.
   using Parameters = typename Base::Parameters;
 
-  Base base;
-  ScaleFormat format = ScaleFormat::power_of_two;
+  Base base;                                       ///< the quantizer whose scales are compacted
+  ScaleFormat format = ScaleFormat::power_of_two;  ///< of the stored scales
 
   /// The lowest code.
   int lowest() const { return base.lowest(); }

@@ -8,20 +8,26 @@ namespace qaf {
 
 /// -1, 0 and 1.
 struct TernaryLevels {
+  /// Nothing can be wrong.
   void validate() const {}
+  /// The three levels.
   std::vector<float> levels() const { return {-1, 0, 1}; }
 };
 
 /// -1 and 1.
 struct BinaryLevels {
+  /// Nothing can be wrong.
   void validate() const {}
+  /// The two levels.
   std::vector<float> levels() const { return {-1, 1}; }
 };
 
 /// The 16 levels of NF4, quantiles of the normal distribution with an exact 0 (Dettmers, Pagnoni, Holtzman and
 /// Zettlemoyer 2023, appendix E).
 struct NormalFloat4Levels {
+  /// Nothing can be wrong.
   void validate() const {}
+  /// The levels, ascending, from -1 to 1.
   std::vector<float> levels() const {
     return {-1.0F,
             -0.6961928009986877F,

@@ -31,13 +31,15 @@ namespace qaf {
 /// every level, `log2` of them for tables of more than 33.
 template <typename Table>
 struct LevelQuantizer {
+  /// The type of a code.
   using Code = std::uint8_t;
+  /// What decoding needs besides the codes.
   using Parameters = ScaleParameters;
 
-  Table table;
-  Granularity granularity = Granularity::component;
-  Index block_size = 32;  ///< entries of a block, where granularity is `block`
-  ScaleMethod scale_method = ScaleMethod::least_squares;
+  Table table;                                            ///< the levels
+  Granularity granularity = Granularity::component;       ///< which entries share a scale
+  Index block_size = 32;                                  ///< entries of a block, where granularity is `block`
+  ScaleMethod scale_method = ScaleMethod::least_squares;  ///< how scales are chosen
   double percentile = 99.9;  ///< above 0, at most 100, where `scale_method` is `percentile`
 
   /// The lowest code.

@@ -130,7 +130,9 @@ struct OneOfOptional
 /// else is as with the chosen one.
 template <typename... Quantizers>
 struct OneOf : detail::OneOfOptional<OneOf<Quantizers...>, Quantizers...> {
+  /// A type that holds the codes of all.
   using Code = typename detail::WidestCode<typename Quantizers::Code...>::type;
+  /// Those of the quantizer that was chosen.
   using Parameters = std::variant<typename Quantizers::Parameters...>;
 
   std::variant<Quantizers...> choice;  ///< the quantizer in use

@@ -35,6 +35,7 @@ struct PowerOfTwoLevels {
     if (bits < 2 || bits > 7) detail::fail("PowerOfTwoLevels", "bits must be from 2 to 7, got ", bits);
   }
 
+  /// The levels, ascending, the farthest from 0 at magnitude 1.
   std::vector<float> levels() const {
     std::vector<float> magnitudes;
     for (int k = 0; k <= (1 << (bits - 1)) - 2; ++k) magnitudes.push_back(std::ldexp(1.0F, -k));
@@ -56,6 +57,7 @@ struct AdditivePowerOfTwoLevels {
     if (bits < 2 || bits > 8) detail::fail("AdditivePowerOfTwoLevels", "bits must be from 2 to 8, got ", bits);
   }
 
+  /// The levels, ascending, the farthest from 0 at magnitude 1.
   std::vector<float> levels() const {
     const int terms = (bits - 1) / 2;
     const bool has_single = bits % 2 == 0;

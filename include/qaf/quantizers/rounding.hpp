@@ -19,7 +19,7 @@ enum class Ties {
 
 /// How `real / scale` becomes an integer. Systems differ in it at exact ties and in the last bit of the quotient.
 struct Rounding {
-  Ties ties = Ties::to_even;
+  Ties ties = Ties::to_even;   ///< where exact halves go
   bool by_reciprocal = false;  ///< `real * (1 / scale)`, both rounded to the scalar type, in the place of a division
 
   /// The nearest integer. `lowest`: the lowest code.

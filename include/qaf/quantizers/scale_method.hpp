@@ -26,12 +26,14 @@ enum class ScaleMethod {
 /// Scales of groups, as the granularity of a quantizer numbers them. Always normal, positive float32 numbers, the type
 /// that files and integer kernels keep scales in.
 struct ScaleParameters {
-  Vector<float> scales;
+  Vector<float> scales;  ///< one a group
   Index per_column = 1;  ///< how many of them a column has to itself, where granularity is `block`
 
+  /// Whether all scales are equal, group by group.
   friend bool operator==(const ScaleParameters& a, const ScaleParameters& b) {
     return a.per_column == b.per_column && a.scales.size() == b.scales.size() && a.scales == b.scales;
   }
+  /// Whether any differs.
   friend bool operator!=(const ScaleParameters& a, const ScaleParameters& b) { return !(a == b); }
 };
 

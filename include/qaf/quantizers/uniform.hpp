@@ -46,17 +46,19 @@ template <typename Code_>
 struct BasicUniformQuantizer {
   static_assert(std::numeric_limits<Code_>::is_integer && std::numeric_limits<Code_>::is_signed,
                 "qaf: the codes of a uniform symmetric quantizer must be of a signed integer type");
+  /// The type of a code.
   using Code = Code_;
+  /// What decoding needs besides the codes.
   using Parameters = ScaleParameters;
 
   int bits = 8;  ///< of a code, 1 to 16 and no more than `Code` holds; from 2 in the narrow range
-  Granularity granularity = Granularity::component;
-  Index block_size = 32;  ///< entries of a block, where granularity is `block`
-  CodeRange range = CodeRange::full;
-  ScaleMethod scale_method = ScaleMethod::least_squares;
-  double percentile = 99.9;  ///< above 0, at most 100, where `scale_method` is `percentile`
-  ScaleEnd end = ScaleEnd::middle;
-  Rounding rounding = {};
+  Granularity granularity = Granularity::component;       ///< which entries share a scale
+  Index block_size = 32;                                  ///< entries of a block, where granularity is `block`
+  CodeRange range = CodeRange::full;                      ///< with the lowest code, or without
+  ScaleMethod scale_method = ScaleMethod::least_squares;  ///< how scales are chosen
+  double percentile = 99.9;         ///< above 0, at most 100, where `scale_method` is `percentile`
+  ScaleEnd end = ScaleEnd::middle;  ///< where a group's largest magnitude comes to lie
+  Rounding rounding = {};           ///< of the quotient `real / scale`
   float smallest_scale = std::numeric_limits<float>::min();  ///< normal and positive
 
   /// The lowest code.

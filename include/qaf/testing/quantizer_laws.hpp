@@ -7,6 +7,7 @@
 #include <qaf/testing/broken_law.hpp>
 #include <qaf/testing/detail/laws.hpp>
 
+/// For unit tests of quantizers, with any test framework.
 namespace qaf::testing {
 
 /// The laws of quantizers that one does not keep, none for a good one: what the solvers count on (see

@@ -20,7 +20,7 @@ enum class NpyType { float32, float64, int8, int16, int32, int64, uint8, uint16,
 
 /// What a `.npy` file says about its entries.
 struct NpyHeader {
-  NpyType type = NpyType::float64;
+  NpyType type = NpyType::float64;                       ///< of an entry
   std::vector<Index> dimensions;                         ///< none for a single number, numpy's shape ()
   StorageOrder storage_order = StorageOrder::row_major;  ///< column_major where numpy says fortran_order
   bool big_endian = false;                               ///< the most significant byte of an entry comes first

@@ -22,7 +22,7 @@ namespace qaf {
 
 /// What a safetensors file says about one of its tensors.
 struct SafetensorsEntry {
-  std::string name;
+  std::string name;               ///< in the file
   std::string dtype;              ///< the type of the entries as the file names it: "F32", "BF16", "I8" ...
   std::vector<Index> dimensions;  ///< none for a single number; the entries lie row-major
   long long begin = 0;            ///< the byte of the file at which the entries begin
