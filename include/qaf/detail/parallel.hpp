@@ -38,7 +38,7 @@ class CaughtException {
     try {
       body();
     } catch (...) {
-      if (!is_taken_.test_and_set()) exception_ = std::current_exception();
+      if (!is_taken_.exchange(true)) exception_ = std::current_exception();
     }
 #else
     body();
@@ -51,7 +51,7 @@ class CaughtException {
   }
 
  private:
-  std::atomic_flag is_taken_ = ATOMIC_FLAG_INIT;  // the first one is kept
+  std::atomic<bool> is_taken_{false};  // the first one is kept
   std::exception_ptr exception_;
 };
 
