@@ -206,8 +206,8 @@ inline void write_safetensors(const std::string& path, const std::vector<NamedTe
   const std::string header = st::header_bytes(entries, metadata);
   const std::uint64_t text_bytes = header.size() - st::length_bytes;
   if (text_bytes > st::longest_header)
-    detail::fail("write_safetensors", "names, shapes and metadata take ", text_bytes,
-                 " bytes, more than the ", st::longest_header, " that a header may have");
+    detail::fail("write_safetensors", "names, shapes and metadata take ", text_bytes, " bytes, more than the ",
+                 st::longest_header, " that a header may have");
   detail::OutputFile file(path);
   file.write(header.data(), header.size());
   for (const std::size_t k : order) tensors[k].write_to(file);
