@@ -8,7 +8,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 ensure_packages g++:c++ cmake:cmake make:make libeigen3-dev:/usr/include/eigen3/Eigen/Core catch2:/usr/include/catch2 \
   nlohmann-json3-dev:/usr/include/nlohmann/json.hpp libopenblas-dev:/usr/share/doc/libopenblas-dev \
   python3-numpy:/usr/lib/python3/dist-packages/numpy libonnx-dev:/usr/include/onnx/onnx_pb.h \
-  libprotobuf-dev:/usr/include/google/protobuf/message.h
+  libprotobuf-dev:/usr/include/google/protobuf/message.h pkg-config:pkg-config
 
 # configure NAME CMAKE-ARGUMENT...: a configuration in a build folder of its own.
 configure() {

@@ -6,7 +6,6 @@ import re
 from conan import ConanFile
 from conan.tools.build import check_min_cppstd
 from conan.tools.files import copy, load
-from conan.tools.layout import basic_layout
 
 required_conan_version = ">=2.0"
 
@@ -32,7 +31,8 @@ class QafConan(ConanFile):
         copy(self, "*.hpp", os.path.join(self._root(), "include"), os.path.join(self.export_sources_folder, "include"))
 
     def layout(self):
-        basic_layout(self)
+        self.folders.root = os.path.join("..", "..", "..")
+        self.folders.source = "."
 
     def requirements(self):
         self.requires("eigen/[>=3.4 <6]", transitive_headers=True)
