@@ -3,6 +3,8 @@
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR i686)
 set(CMAKE_CXX_COMPILER i686-linux-gnu-g++)
+# Without them floats are kept with the digits of a long double here and there, and equal ones compare unequal.
+set(CMAKE_CXX_FLAGS_INIT "-msse2 -mfpmath=sse")
 # No loader and libraries of that system need be here.
 set(CMAKE_EXE_LINKER_FLAGS_INIT -static)
 # Packages of headers are those of this machine; its libraries are of no use.
