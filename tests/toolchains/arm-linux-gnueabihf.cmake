@@ -2,6 +2,7 @@
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR armv7l)
 set(CMAKE_CXX_COMPILER arm-linux-gnueabihf-g++)
+set(CMAKE_CXX_FLAGS_INIT -Wno-psabi)  # which tells of g++ before 7
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-arm)
 # No loader and libraries of that system need be here.
 set(CMAKE_EXE_LINKER_FLAGS_INIT -static)
