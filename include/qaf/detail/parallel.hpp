@@ -41,6 +41,7 @@ class CaughtException {
       if (!is_taken_.exchange(true)) exception_ = std::current_exception();
     }
 #else
+    static_cast<void>(is_taken_);
     body();
 #endif
   }
