@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds and runs all tests: sh tests/run.sh [--all].
-# With --all not only with the compiler at hand, but with g++, with clang++, and with the address and
+# With --all not only with the compiler at hand, but with g++, with clang++, with libc++, and with the address and
 # undefined-behaviour sanitizers.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -8,7 +8,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 ensure_packages g++:c++ cmake:cmake make:make libeigen3-dev:/usr/include/eigen3/Eigen/Core catch2:/usr/include/catch2 \
   nlohmann-json3-dev:/usr/include/nlohmann/json.hpp libopenblas-dev:/usr/share/doc/libopenblas-dev \
   python3-numpy:/usr/lib/python3/dist-packages/numpy libonnx-dev:/usr/include/onnx/onnx_pb.h \
-  libprotobuf-dev:/usr/include/google/protobuf/message.h doxygen:doxygen
+  libprotobuf-dev:/usr/include/google/protobuf/message.h doxygen:doxygen pkg-config:pkg-config
 
 # configure NAME CMAKE-ARGUMENT...: a configuration in a build folder of its own.
 configure() {
@@ -41,9 +41,15 @@ case ${1-} in
     build_and_test '-R ^(unit|safetensors$)' --target qaf_tests qaf_safetensors_tests
     # The unit tests were clang's above already.
     configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
-    build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_cpp20 qaf_instantiations \
+    build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_every_header qaf_cpp20 qaf_instantiations \
       qaf_no_exceptions quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
       qaf_network_tests qaf_compress_network_tests qaf_documentation
+    # Another standard library: all headers, and some programs and tests that use much of it.
+    ensure_packages libc++-dev:/usr/share/doc/libc++-dev libc++abi-dev:/usr/share/doc/libc++abi-dev
+    configure libcxx -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=-stdlib=libc++ \
+      -DQAF_BUILD_EXAMPLES=OFF "-DQAF_UNIT_TESTS=npy;packing;plan_text;tensor"
+    build_and_test '-R ^(unit|fuzz|consumer\.(cpp20|no_exceptions))' --target qaf_tests qaf_every_header qaf_cpp20 \
+      qaf_no_exceptions qaf_replay_npy qaf_replay_plan_text qaf_replay_safetensors qaf_replay_model_file
     configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON \
       -DQAF_BUILD_EXHAUSTIVE_TESTS=ON
     build_and_test ''

@@ -17,7 +17,8 @@ inline void check_packed_bits(const char* function, int bits) {
 
 /// Bytes of so many codes; the last may be filled in part.
 inline std::size_t packed_size(Index count, int bits) {
-  return (static_cast<std::size_t>(count) * static_cast<std::size_t>(bits) + 7) / 8;
+  const std::size_t codes = static_cast<std::size_t>(count), bits_each = static_cast<std::size_t>(bits);
+  return codes / 8 * bits_each + (codes % 8 * bits_each + 7) / 8;  // no product is larger than the result
 }
 
 }  // namespace detail

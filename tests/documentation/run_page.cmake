@@ -7,7 +7,7 @@
 #   PROGRAMS, NOT_BUILT   the folder of the compiled blocks; the numbers of those whose package is missing
 #   EXAMPLES              the folder of the example programs, empty where they are not built
 #   PYTHON                empty or ...-NOTFOUND where there is none
-#   COMPILER, GENERATOR, EIGEN_DIR, JSON_DIR   for blocks that build something
+#   COMPILER, GENERATOR, EIGEN_DIR, EIGEN (its folder of headers), JSON_DIR   for blocks that build something
 
 cmake_minimum_required(VERSION 3.18)
 include(${CMAKE_CURRENT_LIST_DIR}/blocks.cmake)
@@ -21,7 +21,7 @@ if(EXAMPLES)
 esac
 ")
   file(COPY ${WORK}/examples/run.sh DESTINATION ${WORK}/qaf/examples)
-  foreach(name IN ITEMS examples/data qaf/CMakeLists.txt qaf/include qaf/examples/data)
+  foreach(name IN ITEMS examples/data qaf/CMakeLists.txt qaf/LICENSE qaf/docs qaf/include qaf/examples/data)
     string(REGEX REPLACE "^qaf/" "" source ${name})
     file(CREATE_LINK ${QAF_SOURCE}/${source} ${WORK}/${name} SYMBOLIC)
   endforeach()
@@ -32,7 +32,7 @@ if(fixtures)
 endif()
 # What a page builds as Release takes as little time as the tests do (CMake from 3.21 on).
 file(WRITE ${WORK}/toolchain.cmake "set(CMAKE_CXX_FLAGS_RELEASE \"-O1 -DNDEBUG\" CACHE STRING \"\")\n")
-foreach(pair IN ITEMS CMAKE_TOOLCHAIN_FILE=${WORK}/toolchain.cmake CXX=${COMPILER} CMAKE_GENERATOR=${GENERATOR} Eigen3_DIR=${EIGEN_DIR}
+foreach(pair IN ITEMS CMAKE_TOOLCHAIN_FILE=${WORK}/toolchain.cmake CXX=${COMPILER} EIGEN=${EIGEN} CMAKE_GENERATOR=${GENERATOR} Eigen3_DIR=${EIGEN_DIR}
                       nlohmann_json_DIR=${JSON_DIR}
                       "CXXFLAGS=-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Werror")
   string(FIND ${pair} "=" equals)

@@ -52,7 +52,7 @@ Groups random_groups(std::mt19937_64& generator, std::size_t count, std::size_t 
   Groups groups(count);
   const auto below = [&](std::uint64_t limit) { return static_cast<double>(generator() % limit); };
   for (auto& group : groups) {
-    const std::size_t size = 1 + generator() % choices;
+    const std::size_t size = static_cast<std::size_t>(1 + generator() % choices);
     for (std::size_t k = 0; k < size; ++k)
       group.push_back({below(coarse ? 6 : 1000), coarse ? below(5) : below(1000000) / 1e4});
   }
@@ -95,7 +95,7 @@ TEST_CASE("No combination within the budget loses less than the one allocated", 
   std::mt19937_64 generator(1);
   for (int instance = 0; instance < 600; ++instance) {
     const bool coarse = instance % 2 == 0;
-    const Groups groups = random_groups(generator, 1 + generator() % 5, 7, coarse);
+    const Groups groups = random_groups(generator, static_cast<std::size_t>(1 + generator() % 5), 7, coarse);
     const double least = least_cost(groups), most = most_cost(groups);
     for (const double share : {0.0, 0.1, 0.37, 0.8, 1.0, 1.5}) {
       CAPTURE(instance, share);

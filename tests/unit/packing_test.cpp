@@ -1,5 +1,8 @@
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <qaf/packing.hpp>
@@ -57,8 +60,17 @@ TEST_CASE("Codes and bytes that do not fit are told", "[packing]") {
                     "qaf::unpack_codes: 2 x 3 codes of 4 bits fill 3 bytes, got 2");
   CHECK_THROWS_WITH(qaf::unpack_codes<std::int8_t>(bytes, -2, -2, 4),
                     "qaf::unpack_codes: sizes must be 0 or more, got -2 x -2");
-  CHECK_THROWS_WITH(qaf::unpack_codes<std::int8_t>({}, Index{1} << 61, 8, 4),
-                    "qaf::unpack_codes: 2305843009213693952 x 8 codes are too many");
+  const Index many = std::numeric_limits<Index>::max() / 4;
+  CHECK_THROWS_WITH(qaf::unpack_codes<std::int8_t>({}, many, 8, 4),
+                    "qaf::unpack_codes: " + std::to_string(many) + " x 8 codes are too many");
   CHECK_THROWS_WITH(qaf::unpack_codes<std::int8_t>({0xFF}, 1, 1, 3),
                     "qaf::unpack_codes: bits behind the last code must be 0");
+}
+
+TEST_CASE("The bytes of packed codes are counted without overflow", "[packing]") {
+  constexpr Index most = std::numeric_limits<Index>::max();
+  CHECK(qaf::detail::packed_size(most, 8) == static_cast<std::size_t>(most));
+  CHECK(qaf::detail::packed_size(most, 4) == static_cast<std::size_t>(most / 2 + 1));
+  CHECK(qaf::detail::packed_size(11, 3) == 5);
+  CHECK(qaf::detail::packed_size(0, 3) == 0);
 }

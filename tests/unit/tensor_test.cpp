@@ -163,11 +163,12 @@ TEST_CASE("A view refuses what is no tensor of order 2 or more", "[tensor]") {
 
 TEST_CASE("More entries than an index can count are refused", "[tensor]") {
   const float entries[1] = {};
-  const Index half = Index{1} << 32;
+  const Index half = Index{1} << (4 * sizeof(Index));
+  const std::string square = std::to_string(half) + " x " + std::to_string(half);
   CHECK_ERROR(TensorView<float>(entries, {half, half}, StorageOrder::row_major),
-              "qaf::TensorView: a tensor of 4294967296 x 4294967296 has more entries than an index can count");
+              "qaf::TensorView: a tensor of " + square + " has more entries than an index can count");
   CHECK_ERROR(DenseTensor<float>({half, half}),
-              "qaf::DenseTensor: a tensor of 4294967296 x 4294967296 has more entries than an index can count");
+              "qaf::DenseTensor: a tensor of " + square + " has more entries than an index can count");
   // The largest that can be counted is no overflow.
   const TensorView<float> view(entries, {std::numeric_limits<Index>::max(), 1}, StorageOrder::row_major);
   CHECK(view.size() == std::numeric_limits<Index>::max());

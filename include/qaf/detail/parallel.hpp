@@ -38,9 +38,10 @@ class CaughtException {
     try {
       body();
     } catch (...) {
-      if (!is_taken_.test_and_set()) exception_ = std::current_exception();
+      if (!is_taken_.exchange(true)) exception_ = std::current_exception();
     }
 #else
+    static_cast<void>(is_taken_);
     body();
 #endif
   }
@@ -51,7 +52,7 @@ class CaughtException {
   }
 
  private:
-  std::atomic_flag is_taken_ = ATOMIC_FLAG_INIT;  // the first one is kept
+  std::atomic<bool> is_taken_{false};  // the first one is kept
   std::exception_ptr exception_;
 };
 

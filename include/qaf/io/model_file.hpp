@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -38,8 +39,9 @@ struct ModelFileOptions {
 namespace detail::model_file {
 
 inline constexpr int version = 1;
-inline constexpr Index most_size = Index{1} << 40;  // of a mode or a rank
-inline constexpr char metadata_prefix[] = "qaf:";   // before the prefix of the model that a text of metadata describes
+inline constexpr Index most_size = static_cast<Index>(  // of a mode or a rank
+    std::min<std::int64_t>(std::int64_t{1} << 40, std::numeric_limits<Index>::max()));
+inline constexpr char metadata_prefix[] = "qaf:";  // before the prefix of the model that a text of metadata describes
 inline constexpr char equation[] = "X[i0, i1, ...] = sum over r of weights[r] * factor0[i0, r] * factor1[i1, r] * ...";
 
 /// The description of a model in the metadata.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <map>
@@ -186,7 +187,7 @@ inline std::pair<std::vector<SafetensorsEntry>, std::vector<std::size_t>> places
   for (const std::size_t k : order) {
     const NamedTensor& tensor = tensors[k];
     const Index count = checked_size("write_safetensors", tensor.dimensions());
-    const Index bytes = bits_of(tensor.dtype()) / 8;
+    const long long bytes = bits_of(tensor.dtype()) / 8;
     if (count > (std::numeric_limits<long long>::max() - place) / bytes)
       fail("write_safetensors", "the tensors have more bytes than an index can count");
     entries.push_back({tensor.name(), tensor.dtype(), tensor.dimensions(), place, place + count * bytes});
@@ -208,9 +209,10 @@ inline void write_safetensors(const std::string& path, const std::vector<NamedTe
   st::check_content(tensors, metadata);
   const auto [entries, order] = st::places_of(tensors);
   const std::string header = st::header_bytes(entries, metadata);
-  if (header.size() - st::length_bytes > st::longest_header)
-    detail::fail("write_safetensors", "names, shapes and metadata take ", header.size() - st::length_bytes,
-                 " bytes, more than the ", st::longest_header, " that a header may have");
+  const std::uint64_t text_bytes = header.size() - st::length_bytes;
+  if (text_bytes > st::longest_header)
+    detail::fail("write_safetensors", "names, shapes and metadata take ", text_bytes, " bytes, more than the ",
+                 st::longest_header, " that a header may have");
   detail::OutputFile file(path);
   file.write(header.data(), header.size());
   for (const std::size_t k : order) tensors[k].write_to(file);

@@ -144,13 +144,15 @@ class HeaderParser {
   }
 
   void check_size(const SafetensorsEntry& entry) const {
-    Index bits = bits_of(entry.dtype);
+    const long long entry_bits = bits_of(entry.dtype);
+    long long bits = entry_bits;
     if (bits == 0) fail_tensor(entry.name, "has the unknown dtype '", printable(entry.dtype), "'");
     bool is_empty = false;
     for (const Index size : entry.dimensions) {
       is_empty = is_empty || size == 0;
       if (size == 0) continue;
-      if (bits > std::numeric_limits<Index>::max() / size)
+      if (bits > std::numeric_limits<long long>::max() / size ||
+          bits * size / entry_bits > std::numeric_limits<Index>::max())
         fail_tensor(entry.name, "has the shape ", printable(shape_text(entry.dimensions)),
                     ", with more entries than an index can count");
       bits *= size;
@@ -226,7 +228,8 @@ inline std::string header_bytes(const std::vector<SafetensorsEntry>& entries,
   std::string text = json.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::string bytes;
-  for (int k = 0; k < length_bytes; ++k) bytes += static_cast<char>(text.size() >> (8 * k) & 0xff);
+  const std::uint64_t length = text.size();  // a size may have 32 bits
+  for (int k = 0; k < length_bytes; ++k) bytes += static_cast<char>(length >> (8 * k) & 0xff);
   return bytes + text;
 }
 

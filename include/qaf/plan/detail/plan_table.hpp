@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <locale>
 #include <set>
@@ -235,11 +236,14 @@ class PlanReader {
       begin = end + 1;
     }
     if (lengths.size() != 2 && lengths.size() != 3) refuse("dimensions such as 64x64x9 or 10x64", word);
-    if (product_of(lengths) > static_cast<double>(most)) refuse("dimensions of fewer than 2^53 weights", word);
+    if (product_of(lengths) > static_cast<double>(most))
+      refuse(concatenate("dimensions of at most ", most, " weights"), word);
     return lengths;
   }
 
-  static constexpr Index most = (Index{1} << 53) - 1;  // what a double counts exactly
+  // What a double counts exactly and an index holds.
+  static constexpr Index most =
+      static_cast<Index>(std::min<std::int64_t>((std::int64_t{1} << 53) - 1, std::numeric_limits<Index>::max()));
 
   const std::string& text_;
   std::string path_;

@@ -1,0 +1,101 @@
+# cmake -DQAF_SOURCE=... -DWORK=... -DCOMPILER=... -DGENERATOR=... -DEIGEN_DIR=... -P vcpkg.cmake
+# Runs the port with stand-ins for vcpkg's functions, which do what its documentation says they do, looks at what it
+# installs, and builds a program against it.
+cmake_minimum_required(VERSION 3.19)
+include(${CMAKE_CURRENT_LIST_DIR}/../consumer/run_support.cmake)
+set(port ${QAF_SOURCE}/docs/packaging/vcpkg/qaf)
+set(compiler -DCMAKE_CXX_COMPILER=${COMPILER} -DEigen3_DIR=${EIGEN_DIR})
+
+function(vcpkg_cmake_configure)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "SOURCE_PATH" "OPTIONS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCE_PATH)
+    message(FATAL_ERROR "vcpkg_cmake_configure: SOURCE_PATH is '${arg_SOURCE_PATH}', unknown '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  run(${CMAKE_COMMAND} -G ${GENERATOR} ${compiler} -DCMAKE_BUILD_TYPE=Release
+      "-DCMAKE_INSTALL_PREFIX=${CURRENT_PACKAGES_DIR}" ${arg_OPTIONS} -S "${arg_SOURCE_PATH}" -B ${WORK}/build)
+endfunction()
+
+function(vcpkg_cmake_install)
+  run(${CMAKE_COMMAND} --build ${WORK}/build --target install)
+endfunction()
+
+# Brings the package to share/PORT, two folders below the prefix instead of three.
+function(vcpkg_cmake_config_fixup)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "CONFIG_PATH" "")
+  set(from "${CURRENT_PACKAGES_DIR}/${arg_CONFIG_PATH}")
+  if(arg_UNPARSED_ARGUMENTS OR NOT IS_DIRECTORY "${from}")
+    message(FATAL_ERROR "vcpkg_cmake_config_fixup: '${from}' does not exist, or unknown '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  file(RENAME "${from}" "${CURRENT_PACKAGES_DIR}/share/${PORT}")
+  file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/share/cmake")
+  set(targets "${CURRENT_PACKAGES_DIR}/share/${PORT}/qafTargets.cmake")
+  file(READ "${targets}" text)
+  set(step "get_filename_component(_IMPORT_PREFIX \"\${_IMPORT_PREFIX}\" PATH)\n")
+  string(REPLACE "${step}${step}${step}" "${step}${step}" text "${text}")
+  file(WRITE "${targets}" "${text}")
+endfunction()
+
+# Makes paths relative to the file, which they are already.
+function(vcpkg_fixup_pkgconfig)
+  file(STRINGS "${CURRENT_PACKAGES_DIR}/share/pkgconfig/qaf.pc" lines)
+  foreach(line IN ITEMS "prefix=\${pcfiledir}/../.." "includedir=\${prefix}/include")
+    if(NOT line IN_LIST lines)
+      message(FATAL_ERROR "qaf.pc must have the line ${line}")
+    endif()
+  endforeach()
+endfunction()
+
+function(vcpkg_install_copyright)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "FILE_LIST")
+  file(COPY_FILE "${arg_FILE_LIST}" "${CURRENT_PACKAGES_DIR}/share/${PORT}/copyright")
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+set(PORT qaf)
+set(CURRENT_PACKAGES_DIR ${WORK}/packages/qaf)
+file(READ ${port}/vcpkg.json manifest)
+string(JSON VERSION GET "${manifest}" version)
+file(STRINGS ${QAF_SOURCE}/include/qaf/version.hpp line REGEX "define QAF_VERSION \"${VERSION}\"")
+if(NOT line)
+  message(FATAL_ERROR "vcpkg.json has the version ${VERSION}, not that of include/qaf/version.hpp")
+endif()
+string(JSON name GET "${manifest}" name)
+string(JSON license GET "${manifest}" license)
+string(JSON first_dependency GET "${manifest}" dependencies 0)
+if(NOT "${name}|${license}|${first_dependency}" STREQUAL "qaf|MIT|eigen3")
+  message(FATAL_ERROR "vcpkg.json is of ${name}, ${license}, needs ${first_dependency}")
+endif()
+
+include(${port}/portfile.cmake)
+
+# Headers and what belongs to them, and nothing else: vcpkg warns of empty and doubled folders.
+file(GLOB_RECURSE installed LIST_DIRECTORIES true RELATIVE ${CURRENT_PACKAGES_DIR} ${CURRENT_PACKAGES_DIR}/*)
+set(others ${installed})
+list(FILTER others EXCLUDE REGEX "^include(/qaf(/.*)?)?$")
+list(SORT others)
+set(expected share share/pkgconfig share/pkgconfig/qaf.pc share/qaf share/qaf/copyright share/qaf/qafConfig.cmake
+             share/qaf/qafConfigVersion.cmake share/qaf/qafTargets.cmake share/qaf/usage)
+if(NOT others STREQUAL expected)
+  message(FATAL_ERROR "the port must install besides its headers\n${expected}\ngot\n${others}")
+endif()
+if(NOT "include/qaf/qaf.hpp" IN_LIST installed)
+  message(FATAL_ERROR "the port must install the headers, got ${installed}")
+endif()
+
+# A program, where there is Ninja by a generator of several configurations.
+find_program(ninja NAMES ninja ninja-build)
+if(ninja)
+  set(GENERATOR "Ninja Multi-Config")
+endif()
+run(${CMAKE_COMMAND} -G ${GENERATOR} ${compiler} -DCMAKE_PREFIX_PATH=${CURRENT_PACKAGES_DIR} -DQAF_HOW=package
+    -DQAF_PROGRAM=small.cpp -S ${CMAKE_CURRENT_LIST_DIR}/../consumer -B ${WORK}/consumer)
+foreach(configuration IN ITEMS Debug Release)
+  run(${CMAKE_COMMAND} --build ${WORK}/consumer --config ${configuration})
+  run(${WORK}/consumer/consumer)
+endforeach()
+file(READ ${WORK}/consumer/CMakeCache.txt cache)
+string(FIND "${cache}" "qaf_DIR:PATH=${CURRENT_PACKAGES_DIR}/share/qaf" place)
+if(place EQUAL -1)
+  message(FATAL_ERROR "another qaf was found than the one installed here")
+endif()
