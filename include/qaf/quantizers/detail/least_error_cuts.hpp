@@ -12,8 +12,8 @@ namespace qaf::detail {
 
 /// Cuts sorted values into successive parts, so that the sum of squared distances from the parts' means is the least:
 /// k-means on a line, exactly, by dynamic programming. The best last cut moves up with the end of what is cut, so that
-/// each half of a row needs to look at a part of the row before only (Wu 1991; Gronlund et al. 2017,
-/// arXiv:1701.07204). Cuts are at given positions only.
+/// each half of a row needs to look at a part of the row before only (Gronlund et al. 2017). Cuts are at given
+/// positions only.
 template <typename Scalar>
 class LeastErrorCuts {
  public:
