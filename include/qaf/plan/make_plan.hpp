@@ -146,7 +146,7 @@ inline Plan make_plan(const std::vector<LayerCandidates>& layers, Measure measur
   Plan plan;
   plan.measure = measure;
   plan.budget = budget;
-  plan.bound = allocation.bound;
+  plan.bound = std::max(allocation.bound, 0.0);  // below by rounding only
   for (std::size_t k = 0; k < layers.size(); ++k) {
     const Candidate& one = layers[k].candidates[allocation.choices[k]];
     plan.layers.push_back({layers[k].layer, one.form, one.rank, one.bits, layers[k].activation_bits, layers[k].weight,
