@@ -60,7 +60,8 @@ inline void check_choices(const std::vector<std::vector<Choice>>& groups, double
 /// and some hundred choices a group that was not seen. Sums are exact where costs are whole numbers below 2^53; with
 /// others the budget and the loss are kept to rounding. Errors: a group without choices, a cost or loss out of range, a
 /// budget below the least possible cost, which the sentence names. Cost: sorting all choices, and the combinations kept
-/// times the choices of a group. Memory: 32 bytes for every combination kept, of all groups.
+/// times the choices of a group. Memory: 8 bytes for every combination kept, of all groups, and some hundred for each
+/// that is kept at a time.
 inline Allocation allocate(const std::vector<std::vector<Choice>>& groups, double budget,
                            std::size_t most_states = std::size_t{1} << 16) {
   detail::check_choices(groups, budget);
