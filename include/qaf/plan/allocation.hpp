@@ -28,20 +28,28 @@ struct Allocation {
 
 namespace detail {
 
+/// The sum of the cheapest choices of all groups.
+inline double least_cost(const std::vector<std::vector<Choice>>& groups) {
+  double sum = 0;
+  for (const std::vector<Choice>& group : groups) {
+    double cheapest = std::numeric_limits<double>::infinity();
+    for (const Choice& choice : group) cheapest = std::min(cheapest, choice.cost);
+    sum += cheapest;
+  }
+  return sum;
+}
+
 inline void check_choices(const std::vector<std::vector<Choice>>& groups, double budget) {
   if (std::isnan(budget)) fail("allocate", "budget must be a number, got ", budget);
-  double least = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].empty()) fail("allocate", "every group must have a choice, group ", g, " has none");
-    double cheapest = std::numeric_limits<double>::infinity();
     for (const Choice& choice : groups[g]) {
       if (!(choice.cost >= 0 && std::isfinite(choice.cost)))
         fail("allocate", "costs must be 0 or more and finite, got ", choice.cost, " in group ", g);
       if (!std::isfinite(choice.loss)) fail("allocate", "losses must be finite, got ", choice.loss, " in group ", g);
-      cheapest = std::min(cheapest, choice.cost);
     }
-    least += cheapest;
   }
+  const double least = least_cost(groups);
   if (least > budget)
     fail("allocate", "the least possible cost is ", number_text(least), ", more than the budget of ",
          number_text(budget));

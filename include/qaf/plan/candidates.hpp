@@ -231,7 +231,7 @@ LayerCandidates candidates_of(const Layer& layer, const Tensor& tensor, const Ca
     detail::fail("candidates_of", "layer '", layer.name, "' is ", detail::shape_text(layer.dimensions),
                  ", its tensor must be too, got ", detail::shape_text(weighted.view().dimensions()));
   const int threads = detail::thread_count(options.solver.resources.threads);
-  const double norm = detail::weighted_norm("candidates_of", weighted, threads);
+  const double norm = detail::weighted_norm("candidates_of", weighted, options.solver.resources);
   LayerCandidates result;
   result.layer = layer;
   result.activation_bits = options.activation_bits;

@@ -128,18 +128,13 @@ inline Plan make_plan(const std::vector<LayerCandidates>& layers, Measure measur
   constexpr const char* function = "make_plan";
   if (layers.empty()) detail::fail(function, "there must be at least one layer");
   std::vector<std::vector<Choice>> groups;
-  double least = 0;
   for (const LayerCandidates& layer : layers) {
     detail::check_candidates(function, layer);
     groups.emplace_back();
-    double cheapest = std::numeric_limits<double>::infinity();
-    for (const Candidate& one : layer.candidates) {
-      const double cost = measured(one.cost, measure);
-      groups.back().push_back({cost, layer.weight * one.relative_error * one.relative_error});
-      cheapest = std::min(cheapest, cost);
-    }
-    least += cheapest;
+    for (const Candidate& one : layer.candidates)
+      groups.back().push_back({measured(one.cost, measure), layer.weight * one.relative_error * one.relative_error});
   }
+  const double least = detail::least_cost(groups);
   if (!(budget >= least))
     detail::fail(function, "the budget must be at least ", detail::number_text(least), " ", to_string(measure),
                  ", which the cheapest candidates of all layers cost, got ", detail::number_text(budget));
