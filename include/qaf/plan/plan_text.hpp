@@ -68,7 +68,7 @@ template <typename QuantizerOfBits = UniformOfBits>
 Plan read_plan(const std::string& path, const QuantizerOfBits& quantizer_of_bits = {}) {
   detail::InputFile file(path);
   std::string text(static_cast<std::size_t>(file.remaining()), ' ');
-  file.read(&text[0], text.size(), "the plan");
+  file.read(text.data(), text.size(), "the plan");
   Plan plan = detail::PlanReader(text, path).plan();
   update_costs(plan, quantizer_of_bits);
   return plan;

@@ -229,7 +229,7 @@ struct StoredQuantizer<CodebookQuantizer> {
 
   static CodebookParameters read_parameters(const FactorReader& reader, const CodebookQuantizer& quantizer) {
     const Groups groups{quantizer.granularity, 1, reader.rows(), reader.cols()};
-    const CodebookParameters parameters{reader.matrix<float>("levels", quantizer.highest() + 1, groups.count())};
+    CodebookParameters parameters{reader.matrix<float>("levels", quantizer.highest() + 1, groups.count())};
     if (!parameters.levels.allFinite()) reader.fail("must have finite levels");
     return parameters;
   }

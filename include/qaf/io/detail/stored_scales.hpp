@@ -17,8 +17,8 @@
 // What the quantizers of a model file have in common: their groups, scales and codes.
 namespace qaf::detail::model_file {
 
-// Scales are a matrix of which row `i / rows_per_scale` belongs to row i of the codes; one column for each of theirs, or
-// one for all.
+// Scales are a matrix of which row `i / rows_per_scale` belongs to row i of the codes; one column for each of theirs,
+// or one for all.
 
 inline std::pair<Index, Index> shape_of_scales(const Groups& groups) {
   switch (groups.granularity) {
@@ -94,7 +94,7 @@ Groups groups_of(const Quantizer& quantizer, Index rows, Index cols) {
 }
 
 inline ScaleParameters read_scales(const FactorReader& reader, const Groups& groups) {
-  const ScaleParameters parameters{read_values<float>(reader, "scales", groups), groups.per_column()};
+  ScaleParameters parameters{read_values<float>(reader, "scales", groups), groups.per_column()};
   for (const float scale : parameters.scales)
     if (!(scale >= std::numeric_limits<float>::min() && std::isfinite(scale)))
       reader.fail("must have positive, normal and finite scales, got ", scale);
