@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds and runs all tests: sh tests/run.sh [--all].
-# With --all not only with the compiler at hand, but with g++, with clang++, with libc++, and with the address and
-# undefined-behaviour sanitizers.
+# With --all not only with the compiler at hand, but with g++, with clang++, with libc++, with the address and
+# undefined-behaviour sanitizers, and all sources by clang-tidy.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/examples/support/ensure_packages.sh"
@@ -34,7 +34,8 @@ case ${1-} in
     build_and_test ''
     ;;
   --all)
-    ensure_packages g++:g++ clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev
+    ensure_packages g++:g++ clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev clang-tidy:clang-tidy \
+      clang-format:clang-format
     # Sanitizers: the unit tests, with the compiler and the level at which that takes least time.
     configure sanitizers -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_EXAMPLES=OFF \
       "-DCMAKE_CXX_FLAGS=-O0 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
@@ -53,6 +54,10 @@ case ${1-} in
     configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON \
       -DQAF_BUILD_EXHAUSTIVE_TESTS=ON
     build_and_test ''
+    # Sources of examples and tests, each with the headers that it includes; nothing is built.
+    configure tidy -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_BENCHMARKS=ON \
+      -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+    run-clang-tidy -p "$build" -j 2 -quiet "^$root/(examples|tests)/"
     ;;
   *)
     echo "tests/run.sh: expected no argument or --all, got '$1'" >&2

@@ -162,7 +162,12 @@ class FinishedLayers {
   std::string file_of(const std::string& layer) const {
     if (layer.find('/') != std::string::npos || layer.find('\\') != std::string::npos)
       throw std::runtime_error("the layer '" + layer + "' cannot be stored in a file of its name, which holds a slash");
-    return in_folder("layer." + layer + ".safetensors");
+    const std::string name = "layer." + layer + ".safetensors";
+    constexpr std::size_t most = 255;  // of nearly all file systems
+    if (name.size() + std::string(".partial").size() > most)
+      throw std::runtime_error("the layer '" + layer + "' cannot be stored in a file of its name, which is too long: " +
+                               std::to_string(layer.size()) + " bytes");
+    return in_folder(name);
   }
 
  private:

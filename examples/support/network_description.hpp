@@ -8,11 +8,13 @@
 #include <cstddef>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qaf/types.hpp>
@@ -119,13 +121,17 @@ class Line {
     return static_cast<qaf::Index>(value);
   }
 
-  double number(const std::string& name, bool positive) {
+  /// A number that is finite as `Real`, and above 0 as such where it has to be.
+  template <typename Real>
+  Real number(const std::string& name, bool positive) {
     char* end = nullptr;
     const double value = has_word() ? std::strtod(words_[next_].c_str(), &end) : 0;
-    if (!has_word() || *end != '\0' || !std::isfinite(value) || (positive && value <= 0))
-      fail(name + " must be a number" + (positive ? " above 0" : ""));
+    const bool is_number = has_word() && *end == '\0' && std::isfinite(value) && (!positive || value > 0);
+    const bool is_held = is_number && std::abs(value) <= static_cast<double>(std::numeric_limits<Real>::max()) &&
+                         (!positive || static_cast<Real>(value) > 0);
+    if (!is_held) fail(name + " must be a number" + (positive ? " above 0" : "") + (is_number ? " in float32" : ""));
     ++next_;
-    return value;
+    return static_cast<Real>(value);
   }
 
  private:
@@ -146,8 +152,7 @@ inline void parse_input(Line& line, NetworkDescription& description) {
     line.word("");
     std::vector<float> values;
     for (std::size_t k = 0; k < channels; ++k)
-      values.push_back(
-          static_cast<float>(line.number("each of the " + std::to_string(channels) + " " + name, positive)));
+      values.push_back(line.number<float>("each of the " + std::to_string(channels) + " " + name, positive));
     return values;
   };
   description.means = numbers("means", false);
@@ -156,7 +161,7 @@ inline void parse_input(Line& line, NetworkDescription& description) {
 
 inline void parse_number(Line& line, Step& step, const std::string& name) {
   if (name == "epsilon")
-    step.epsilon = line.number(name, true);
+    step.epsilon = line.number<double>(name, true);
   else if (name == "padding")
     step.padding = line.whole_number(name, 0);
   else

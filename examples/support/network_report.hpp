@@ -174,7 +174,8 @@ inline Plot convergence_plot(const NetworkReport& report) {
     series.dashed = k / svg::colours.size() % 2 == 1;  // there are no markers to tell equal colours apart
     series.marked = false;
     const std::size_t step = 1 + history.size() / most_points;
-    for (std::size_t sweep = 0; sweep < history.size(); sweep += step)
+    // Counted from the end, since the last one is what the layer came to.
+    for (std::size_t sweep = history.empty() ? 0 : (history.size() - 1) % step; sweep < history.size(); sweep += step)
       series.points.emplace_back(static_cast<double>(sweep + 1), history[sweep]);
     if (!series.points.empty()) plot.series.push_back(series);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ inline void add_patches(SecondMoments& moments, const Eigen::MatrixXf& patches, 
   moments.patches += patches.cols();
 }
 
-/// The second moments of the inputs of all layers that can be factored, over some images, by the layers' names.
+/// The second moments of the inputs of all layers that can be factored, over some images, by the layers' names. Throws
+/// where one is not finite.
 inline std::map<std::string, SecondMoments> second_moments(const Network& network,
                                                            const qaf::DenseTensor<std::uint8_t>& images) {
   std::map<std::string, SecondMoments> moments;
@@ -45,6 +47,10 @@ inline std::map<std::string, SecondMoments> second_moments(const Network& networ
     add_patches(moments[step.name], qaf::patches(input, kernel, inference::geometry_of(step)), kernel[0] * kernel[1]);
   };
   logits(network, images, hooks);
+  for (const auto& [name, moment] : moments)
+    if (!moment.channels.allFinite() || !moment.positions.allFinite())
+      throw std::runtime_error(network.description.path + ": the inputs of the layer " + name +
+                               " are too large: their squares overflow float32");
   return moments;
 }
 

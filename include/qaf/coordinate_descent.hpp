@@ -235,8 +235,7 @@ double coordinate_descent(const Tensor& tensor, QuantizedCpModel<Scalar, Quantiz
                           const CoordinateDescentOptions& options = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
-  const double norm =
-      detail::weighted_norm("coordinate_descent", weighted, detail::thread_count(options.resources.threads));
+  const double norm = detail::weighted_norm("coordinate_descent", weighted, options.resources);
   CpModel<Scalar> decoded = decode(model);
   detail::check_start("coordinate_descent", weighted.view(), decoded);
   if (norm == 0) {

@@ -192,7 +192,7 @@ auto cp_admm(const Tensor& tensor, Index rank, const Quantizers& quantizers, con
     validate(options);
     detail::noise_of_modes("cp_admm", options.start.noise, weighted.view().order());
     const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
-    const double norm = detail::weighted_norm("cp_admm", weighted, detail::thread_count(options.resources.threads));
+    const double norm = detail::weighted_norm("cp_admm", weighted, options.resources);
     CpModel<Scalar> start = detail::unchecked_start(weighted, rank, each, options).model;
     auto result = detail::cp_admm_from(weighted, norm, std::move(start), each, options);
     result.seconds = stopwatch.seconds();
@@ -210,9 +210,8 @@ auto cp_admm(const Tensor& tensor, const CpModel<Scalar>& start, const Quantizer
     validate(options);
     const auto each = detail::quantizers_of_modes("cp_admm", quantizers, weighted.view().order());
     detail::check_start("cp_admm", weighted.view(), start);
-    return detail::cp_admm_from(
-        weighted, detail::weighted_norm("cp_admm", weighted, detail::thread_count(options.resources.threads)), start,
-        each, options);
+    const double norm = detail::weighted_norm("cp_admm", weighted, options.resources);
+    return detail::cp_admm_from(weighted, norm, start, each, options);
   }
 }
 

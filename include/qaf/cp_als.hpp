@@ -172,9 +172,9 @@ class AlsIterate {
       : problem_(problem), extrapolates_(extrapolates) {
     start.weights /= static_cast<Scalar>(problem.norm());
     balance(start);
-    problem_.set_factors(start.factors);
-    if (extrapolates_) previous_ = start.factors;
-    model_ = std::move(start);
+    model_.weights = std::move(start.weights);
+    if (extrapolates_) previous_ = model_.factors = start.factors;
+    problem_.set_factors(std::move(start.factors));
   }
 
   /// Whether the next sweep starts beyond the last one.
@@ -218,7 +218,7 @@ class AlsIterate {
  private:
   AlternatingProblem<Scalar>& problem_;
   bool extrapolates_;
-  CpModel<Scalar> model_;                 // of weights 1; without extrapolation only the problem's factors go on
+  CpModel<Scalar> model_;                 // of weights 1; without extrapolation the problem alone has the factors
   std::vector<Matrix<Scalar>> previous_;  // its factors one sweep before
   Index momentum_ = 0;                    // sweeps since the last restart
 };
@@ -312,7 +312,7 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions&
   const WeightedTensor<Scalar> weighted = detail::weighted_view(tensor);
   if (rank < 1) detail::fail("cp_als", "rank must be at least 1, got ", rank);
   validate(options);
-  const double norm = detail::weighted_norm("cp_als", weighted, detail::thread_count(options.resources.threads));
+  const double norm = detail::weighted_norm("cp_als", weighted, options.resources);
   const std::vector<Index>& dimensions = weighted.view().dimensions();
   if (norm == 0) return detail::zero_result<Scalar>(dimensions, rank, options.seed);
   CpModel<Scalar> start = initialize_random<Scalar>(dimensions, rank, options.seed);
@@ -327,7 +327,7 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, c
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
   detail::check_start("cp_als", weighted.view(), start);
-  const double norm = detail::weighted_norm("cp_als", weighted, detail::thread_count(options.resources.threads));
+  const double norm = detail::weighted_norm("cp_als", weighted, options.resources);
   if (norm == 0) return detail::zero_result<Scalar>(weighted.view().dimensions(), start.rank(), options.seed);
   return detail::run_cp_als(weighted, norm, start, options);
 }

@@ -165,9 +165,8 @@ double relative_error(const Tensor& tensor, const CpModel<Scalar>& model, const 
   if (detail::model_dimensions("relative_error", model) != dimensions)
     detail::fail("relative_error", "the model must be of a tensor ", detail::shape_text(dimensions), ", got ",
                  detail::shape_text(detail::model_dimensions("relative_error", model)));
-  const int threads = detail::thread_count(resources.threads);
-  return detail::direct_relative_error(weighted, model, detail::weighted_norm("relative_error", weighted, threads),
-                                       threads);
+  const double norm = detail::weighted_norm("relative_error", weighted, resources);
+  return detail::direct_relative_error(weighted, model, norm, detail::thread_count(resources.threads));
 }
 
 /// The relative error from what an update of mode n has at hand, without touching the tensor:

@@ -293,8 +293,7 @@ ErrorPreservingCorrectionResult<Scalar> error_preserving_correction(
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
   detail::check_start("error_preserving_correction", weighted.view(), start);
-  const double norm =
-      detail::weighted_norm("error_preserving_correction", weighted, detail::thread_count(options.resources.threads));
+  const double norm = detail::weighted_norm("error_preserving_correction", weighted, options.resources);
   if (norm > 0) return detail::run_error_preserving_correction(weighted, norm, start, options);
   ErrorPreservingCorrectionResult<Scalar> result;
   result.model = detail::zero_model<Scalar>(weighted.view().dimensions(), start.rank());

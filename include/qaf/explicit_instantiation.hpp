@@ -18,7 +18,8 @@
   QAF_TEMPLATE qaf::Matrix<Scalar> qaf::detail::unchecked_mttkrp(                                                      \
       const qaf::TensorView<Scalar>&, const std::vector<qaf::Matrix<Scalar>>&, qaf::Index, int);                       \
   QAF_TEMPLATE double qaf::detail::frobenius_norm(const char*, const qaf::TensorView<Scalar>&);                        \
-  QAF_TEMPLATE double qaf::detail::weighted_norm(const char*, const qaf::WeightedTensor<Scalar>&, int);                \
+  QAF_TEMPLATE double qaf::detail::weighted_norm(const char*, const qaf::WeightedTensor<Scalar>&,                      \
+                                                 const qaf::Resources&);                                               \
   QAF_TEMPLATE double qaf::detail::direct_relative_error(const qaf::WeightedTensor<Scalar>&,                           \
                                                          const qaf::CpModel<Scalar>&, double, int);                    \
   QAF_TEMPLATE void qaf::normalize(qaf::CpModel<Scalar>&);                                                             \

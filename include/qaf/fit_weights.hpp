@@ -42,7 +42,7 @@ template <typename Tensor, typename Quantizer, typename Scalar = detail::TensorS
 double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& model, const Resources& resources = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(resources);
-  const double norm = detail::weighted_norm("fit_weights", weighted, detail::thread_count(resources.threads));
+  const double norm = detail::weighted_norm("fit_weights", weighted, resources);
   CpModel<Scalar> decoded = decode(model);
   detail::check_start("fit_weights", weighted.view(), decoded);
   if (norm == 0) {

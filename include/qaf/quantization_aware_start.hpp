@@ -70,7 +70,7 @@ CpAlsResult<Scalar> unchecked_start(const WeightedTensor<Scalar>& tensor, Index 
   bool go_on = best.status != Status::stopped_by_callback && best.model.weights.any();
   constexpr Index small_rank = 32, starts_of_small_rank = 4;
   const Index starts = options.starts > 0 ? options.starts : rank < small_rank ? starts_of_small_rank : 1;
-  constexpr std::uint64_t stride = 0x9E3779B97F4A7C15u;  // so that calls with neighbouring seeds share no start
+  constexpr std::uint64_t stride = 0x9E3779B97F4A7C15U;  // so that calls with neighbouring seeds share no start
   for (Index k = 1; k < starts && go_on; ++k) {
     als.seed = options.start.seed + static_cast<std::uint64_t>(k) * stride;
     go_on = offer(cp_als(tensor, rank, als));

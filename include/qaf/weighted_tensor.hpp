@@ -98,10 +98,11 @@ double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entrie
 
 /// The norm of the tensor in its own metric, see `frobenius_norm`.
 template <typename Scalar>
-double weighted_norm(const char* function, const WeightedTensor<Scalar>& tensor, int threads) {
+double weighted_norm(const char* function, const WeightedTensor<Scalar>& tensor, const Resources& resources) {
   const double norm = frobenius_norm(function, tensor.view());
   if (tensor.is_plain() || norm == 0) return norm;
   const Eigen::Map<const Vector<Scalar>> entries(tensor.view().data(), tensor.view().size());
+  const int threads = thread_count(resources.threads);
   return norm * weighted_norm(tensor, Vector<Scalar>(entries / static_cast<Scalar>(norm)), threads);
 }
 

@@ -290,6 +290,18 @@ TEST_CASE("compress_layer --calibration minimizes the error that the given input
   CHECK(run(layer + " --effort slow").exit_code == 2);
 }
 
+#ifdef __linux__
+TEST_CASE("compress_layer: results that cannot be printed are told", "[compress_layer]") {
+  const Folder folder("qaf-compress-layer");
+  qaf::write_npy(folder / "in.npy", weights<float>({6, 5, 4}, qaf::StorageOrder::row_major));
+  const Run result =
+      run_shell("\"" QAF_COMPRESS_LAYER "\" " + (folder / "in.npy") + " --json --rank 2 2>&1 >/dev/full");
+  CHECK(result.exit_code == 1);
+  CHECK(result.out.find("compress_layer: cannot write to the standard output: ") == 0);
+  CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
+}
+#endif
+
 TEST_CASE("compress_layer of zeros has error 0", "[compress_layer]") {
   const Folder folder("qaf-compress-layer");
   qaf::write_npy(folder / "zeros.npy", Eigen::MatrixXf::Zero(5, 4).eval());

@@ -429,6 +429,22 @@ TEST_CASE("compress_network: layers quantized directly are what their descriptio
       CHECK(std::abs(model.weights[r] * factor(k, r) - weights.data()[r * 72 + k]) < 0.01F);
 }
 
+TEST_CASE("compress_network: only layers of at most 8 bits are tried on 8-bit activations", "[compress_network]") {
+  const Folder folder("qaf-compress-network");
+  const auto has_row = [&](const std::string& form_and_bits, const std::string& output) {
+    std::ofstream(folder / "plan.txt") << "budget inf\nlayer form rank bits dimensions\nconv2 " << form_and_bits
+                                       << " 32x16x9\n";
+    const Run result = run("--plan " + (folder / "plan.txt") + " --effort quick --output " + (folder / output));
+    INFO(result.out);
+    REQUIRE(result.exit_code == 0);
+    CHECK(result.out.find("| compressed, batch norms moved ") != std::string::npos);
+    return result.out.find("| the same on 8-bit activations ") != std::string::npos;
+  };
+  CHECK(has_row("direct - 8", "direct"));
+  CHECK(!has_row("direct - 9", "wide"));
+  CHECK(!has_row("original - 32", "original"));
+}
+
 TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and writes nothing",
           "[compress_network]") {
   const Folder folder("qaf-compress-network");
@@ -456,6 +472,13 @@ TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and
   qaf::write_npy(folder / "latin/gr\xf6sse.npy", random_tensor({4}));
   for (const auto& [name, tensor] : read_parameters(QAF_EXAMPLE_DATA "/network"))
     qaf::write_npy(folder / ("latin/" + name + ".npy"), tensor);
+  write("flat.txt", "input channels 3 means 0 0 0 deviations 1 1e-60 1\nconvolution first\n");
+  write("loud.txt", "input channels 3 means 0 0 0 deviations 1 1e-30 1\nconvolution first padding 1\n");
+  const std::string long_name(300, 'n');
+  qaf::write_safetensors(folder / "long.safetensors",
+                         std::vector<qaf::NamedTensor>{{long_name + ".weight", random_tensor({5, 12})}});
+  write("long.txt", "input channels 12 means 0 0 0 0 0 0 0 0 0 0 0 0 deviations 1 1 1 1 1 1 1 1 1 1 1 1\nlinear " +
+                        long_name + "\n");
   write("layerless.txt", "input channels 1 means 0 deviations 1\nrelu\n");
   fs::create_directories(folder / "full");
   write("full/letter.txt", "Dear");
@@ -502,6 +525,13 @@ TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and
        "below.npy: labels must be 0 or more, got -1"},
       {"--network " + (folder / "latin") + " --calibration none" + output,
        "the parameter 'gr?sse' must have a name in UTF-8"},
+      {network + " --description " + (folder / "flat.txt") + output,
+       "flat.txt:1: each of the 3 deviations must be a number above 0 in float32, got '1e-60'"},
+      {network + " --description " + (folder / "loud.txt") + " --calibration " + (folder / "images.npy") + output,
+       "loud.txt: the inputs of the layer first are too large: their squares overflow float32"},
+      {"--network " + (folder / "long.safetensors") + " --description " + (folder / "long.txt") + " --layers all" +
+           output,
+       "cannot be stored in a file of its name, which is too long: 300 bytes"},
       {"--output " + (folder / std::string(300, 'x')), "cannot write to the output folder"},
       {"--jobs 0" + output, "--jobs must be a whole number from 1"},
       {"--batch-norms foo" + output, "--batch-norms must be move or keep"},
@@ -522,3 +552,13 @@ TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and
   }
   CHECK(names_in(folder / "full") == std::vector<std::string>{"letter.txt"});
 }
+
+#ifdef __linux__
+TEST_CASE("compress_network: a table that cannot be printed is told", "[compress_network]") {
+  for (const char* arguments : {"--help", "--network missing --help"}) {
+    const Run result = run_shell(program + arguments + " 2>&1 >/dev/full");
+    CHECK(result.exit_code == 1);
+    CHECK(result.out.find("compress_network: cannot write to the standard output: ") == 0);
+  }
+}
+#endif

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -99,6 +100,19 @@ TEST_CASE("The report has what it was given", "[network_report]") {
   CHECK(flaw_of_markup(short_text).empty());
   CHECK(short_text.find("top-1") == std::string::npos);
   CHECK(count_of("<svg ", short_text) == 0);
+}
+
+TEST_CASE("A plot of many sweeps ends with the last one", "[network_report]") {
+  for (const std::size_t sweeps : std::vector<std::size_t>{1, 399, 400, 401, 1000, 1201, 4000}) {
+    NetworkReport report = small_report("conv");
+    std::vector<double>& history = report.layers[0].compressed.figures.history;
+    for (history.clear(); history.size() < sweeps;) history.push_back(1.0 / static_cast<double>(history.size() + 1));
+    const Plot plot = network_report::convergence_plot(report);
+    REQUIRE(plot.series.size() == 1);
+    const auto& points = plot.series[0].points;
+    CHECK(points.size() <= 400);
+    CHECK(points.back() == std::pair<double, double>(static_cast<double>(sweeps), history.back()));
+  }
 }
 
 TEST_CASE("A histogram counts every code once", "[network_report]") {

@@ -289,6 +289,24 @@ TEST_CASE("onnx: what cannot be a model is told") {
               "qaf::OnnxOptions: input and output must have different names, got 'input'");
   options.output = "";
   CHECK_ERROR(qaf::onnx_model(layer.layers, options), "qaf::OnnxOptions: name, input and output must not be empty");
+  // Names of a layer's own values, which ONNX has once.
+  options = {};
+  options.prefix = "net.";
+  options.input = "net.layer1.codes";
+  CHECK_ERROR(qaf::onnx_model(layer.layers, options),
+              start +
+                  "input and output must not begin with 'net.layer1.' as the values of layer 1 do, got "
+                  "'net.layer1.codes'");
+  options.input = "input";
+  options.output = "net.layer0.output";
+  CHECK_ERROR(qaf::onnx_model(layer.layers, options),
+              start +
+                  "input and output must not begin with 'net.layer0.' as the values of layer 0 do, got "
+                  "'net.layer0.output'");
+  options.output = "net.layer3.output";  // there are layers 0 to 2
+  CHECK_NOTHROW(qaf::onnx_model(layer.layers, options));
+  options.output = "layer0.output";  // without the prefix
+  CHECK_NOTHROW(qaf::onnx_model(layer.layers, options));
   options = {};
   options.input_size = {1, -1, 5};
   CHECK_ERROR(qaf::onnx_model(layer.layers, options), "qaf::OnnxOptions: input_size must be 0 or more, got -1");

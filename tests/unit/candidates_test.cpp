@@ -195,6 +195,17 @@ TEST_CASE("A layer with room for one rank only has one candidate for each number
   CHECK(of_form(qaf::candidates_of(layer, matrix, options), Form::factored, 2).size() == 1);
 }
 
+TEST_CASE("No candidate has more components than the tensor has entries", "[candidates]") {
+  qaf::Layer layer;
+  layer.dimensions = {2, 2};
+  CandidateOptions options = small_options();
+  options.bits = {1};
+  options.most_bits_per_weight = 64;
+  const Eigen::MatrixXf matrix = Eigen::MatrixXf::Random(2, 2);
+  for (const Candidate& one : of_form(qaf::candidates_of(layer, matrix, options), Form::factored, 1))
+    CHECK(one.rank <= 4);
+}
+
 TEST_CASE("Tensors and options that do not fit are told", "[candidates]") {
   const auto tensor = small_tensor<float>();
   qaf::Layer layer = small_layer();

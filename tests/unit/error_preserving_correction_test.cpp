@@ -89,7 +89,8 @@ OneFactor one_factor(Weighing weighing, std::uint64_t seed) {
     for (Index r = 1; r < 5; ++r) factor.col(r) = factor.col(0) + 0.3 * factor.col(r);
     qaf::detail::normalize_columns(factor);
   }
-  qaf::detail::AlternatingProblem<double> problem(plain, qaf::detail::weighted_norm("test", plain, 1), 5, true, {});
+  qaf::detail::AlternatingProblem<double> problem(plain, qaf::detail::weighted_norm("test", plain, qaf::Resources()), 5,
+                                                  true, {});
   problem.set_factors(model.factors);
   return {plain.metric(0), problem.mttkrp(0), problem.gram_of_others(0)};
 }
@@ -307,7 +308,7 @@ TEMPLATE_TEST_CASE("The correction of a weighted tensor keeps the weighted error
   CHECK(result.relative_error == Approx(qaf::relative_error(weighted, result.model)).epsilon(1e-6));
   CHECK(result.weights_norm < 0.8 * result.start_weights_norm);
   CHECK(never_rises(result.history));
-  const double norm = qaf::detail::weighted_norm("test", weighted, 1);
+  const double norm = qaf::detail::weighted_norm("test", weighted, qaf::Resources());
   CHECK(result.weights_norm ==
         Approx(static_cast<double>(result.model.weights.norm()) / norm).epsilon(Tolerance<TestType>::product));
 

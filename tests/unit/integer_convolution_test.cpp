@@ -378,6 +378,42 @@ TEST_CASE("Sums that could need more than 32 bits are refused, those that just f
       "times 2, what an integer becomes in units of the output's scale; that scale is too small");
 }
 
+TEST_CASE("A multiplier of 2^30 and more is told with its output channel", "[integer_convolution]") {
+  QuantizedConvolutionLayer layer;
+  layer.codes = DenseTensor<std::int16_t>({2, 1, 1, 1}, StorageOrder::row_major);
+  layer.codes.data()[0] = 1;
+  layer.codes.data()[1] = 0;  // its sums are 0
+  layer.scales = Eigen::VectorXd::Ones(2);
+  layer.scales[1] = 1073741824;
+  CHECK_ERROR(IntegerConvolution(layer, {1, 0}, {1, 0}),
+              "qaf::IntegerConvolution: the sums of output channel 1, which can reach 0, must fit into 32 bits times "
+              "1.07374e+09, what an integer becomes in units of the output's scale; that scale is too small");
+  CHECK_NOTHROW(IntegerConvolution(layer, {1, 0}, {1, 0}, Requantization::float_scale));
+  layer.scales[1] = 536870912;
+  CHECK_NOTHROW(IntegerConvolution(layer, {1, 0}, {1, 0}));
+}
+
+TEST_CASE("A batch that cannot be observed to its end counts nowhere", "[integer_convolution]") {
+  std::mt19937_64 generator(8);
+  std::vector<qaf::ConvolutionLayer<float>> layers = {qaf::decode<float>(random_layer({4, 2, 1, 1}, {}, generator)),
+                                                      qaf::decode<float>(random_layer({3, 4, 1, 1}, {}, generator))};
+  std::vector<qaf::ActivationObserver> observers;
+  const FeatureMaps<float> maps = support::random_maps<float>(1, 2, 2, 2);
+  qaf::observe(layers, maps, observers);
+  const std::vector<qaf::ActivationObserver> before = observers;
+  FeatureMaps<float> other = maps;
+  other.values.setConstant(1000);
+  layers[1].bias.setConstant(3, std::numeric_limits<float>::infinity());  // as if its sums had overflowed
+  CHECK_ERROR(qaf::observe(layers, other, observers),
+              "qaf::ActivationObserver::observe: every activation must be finite, got NaN or infinity");
+  REQUIRE(observers.size() == before.size());
+  for (std::size_t k = 0; k < before.size(); ++k) {
+    CHECK(observers[k].count() == before[k].count());
+    CHECK(observers[k].lowest() == before[k].lowest());
+    CHECK(observers[k].highest() == before[k].highest());
+  }
+}
+
 TEST_CASE("Layers, scales and maps that do not fit are told", "[integer_convolution]") {
   std::mt19937_64 generator(7);
   const QuantizedConvolutionLayer good = random_layer({4, 2, 1, 1}, {}, generator);

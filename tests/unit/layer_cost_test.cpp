@@ -1,13 +1,17 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qaf/cp_als.hpp>
 #include <qaf/model_size.hpp>
 #include <qaf/plan/layer_cost.hpp>
 #include <qaf/quantized_model.hpp>
+#include <qaf/quantizer.hpp>
 #include <qaf/quantizers/affine.hpp>
+#include <qaf/quantizers/any.hpp>
 #include <qaf/quantizers/codebook.hpp>
 #include <qaf/quantizers/compact_scales.hpp>
+#include <qaf/quantizers/fixed_levels.hpp>
 #include <qaf/quantizers/uniform.hpp>
 
 #include "support/catch.hpp"
@@ -124,7 +128,7 @@ TEST_CASE("A layer that is not factored costs what its definition says", "[layer
   CHECK(qaf::direct_cost(layer, quantizer) == direct);
   quantizer.granularity = qaf::Granularity::block;
   quantizer.block_size = 12;  // 3 blocks for each of 6 channels
-  CHECK(qaf::direct_cost(layer, quantizer).bits == direct.bits + 18 * 32);
+  CHECK(qaf::direct_cost(layer, quantizer).bits == 216 * 4 + 18 * 32);
   qaf::LayerCost sum = original;
   sum += direct;
   CHECK(sum.bits == original.bits + direct.bits);
@@ -132,6 +136,58 @@ TEST_CASE("A layer that is not factored costs what its definition says", "[layer
   CHECK(sum.macs == 2 * original.macs);
   CHECK(sum.parameters == 432);
   CHECK(sum != original);
+}
+
+namespace {
+
+/// Codes and parameters as `model_size` counts them of the layer's matrix in a model, without its weights.
+template <typename Quantizer>
+double bits_without_weights(const Quantizer& quantizer, const Layer& layer) {
+  const Index outputs = layer.dimensions[0];
+  qaf::QuantizedCpModel<float, Quantizer> model;
+  const Index entries = static_cast<Index>(qaf::detail::product_of(layer.dimensions)) / outputs;
+  model.factors.push_back(qaf::quantize(qaf::Matrix<float>(qaf::Matrix<float>::Random(entries, outputs)), quantizer));
+  model.weights = qaf::Vector<float>::Ones(outputs);
+  const qaf::ModelSize size = qaf::model_size(model);
+  return static_cast<double>(size.codes + size.parameters);
+}
+
+template <typename Quantizer>
+void check_direct_cost(const Quantizer& quantizer, double scales) {
+  const Layer layer = convolution();
+  CHECK(qaf::direct_cost(layer, quantizer).bits == bits_without_weights(quantizer, layer) + 32 * scales);
+}
+
+/// One scale a column, and no member that says so.
+struct SignsOfColumns : qaf::IdentityQuantizer {
+  int code_bits() const { return 1; }
+};
+
+}  // namespace
+
+TEST_CASE("A direct layer keeps what its model does, and the scales that would merge into weights", "[layer_cost]") {
+  const auto check_granularities = [](auto quantizer, const auto& granularity) {
+    const std::vector<std::pair<qaf::Granularity, double>> merged = {{qaf::Granularity::tensor, 1},
+                                                                     {qaf::Granularity::component, 6},
+                                                                     {qaf::Granularity::row, 0},
+                                                                     {qaf::Granularity::block, 0}};
+    for (const auto& [one, scales] : merged) {
+      CAPTURE(qaf::to_string(one));
+      granularity(quantizer) = one;
+      check_direct_cost(quantizer, scales);
+    }
+  };
+  const auto own = [](auto& quantizer) -> qaf::Granularity& { return quantizer.granularity; };
+  const auto of_base = [](auto& quantizer) -> qaf::Granularity& { return quantizer.base.granularity; };
+  check_granularities(qaf::UniformQuantizer(), own);
+  check_granularities(qaf::AffineQuantizer(), own);
+  check_granularities(qaf::TernaryQuantizer(), own);
+  check_granularities(qaf::CompactScales<qaf::UniformQuantizer>(), of_base);
+  check_direct_cost(qaf::CodebookQuantizer(), 0);
+  check_direct_cost(qaf::make_quantizer("uniform", 4), 6);
+  check_direct_cost(qaf::make_quantizer("affine", 4), 6);
+  check_direct_cost(qaf::make_quantizer("codebook", 4), 0);
+  check_direct_cost(SignsOfColumns(), 6);
 }
 
 TEST_CASE("The rank for a reduction is the greatest that keeps it", "[layer_cost]") {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -172,6 +173,33 @@ TEST_CASE("Candidates of the same rank do not disturb those between", "[plan]") 
               "qaf::make_plan: the costs of layer 'conv1' must be 0 or more and finite, got nan");
 }
 
+TEST_CASE("A plan that cannot be updated stays as it was", "[plan]") {
+  const std::vector<LayerCandidates> layers = small_network();
+  Plan plan = qaf::make_plan(layers, Measure::bits, 0.1 * original_of(Measure::bits));
+  plan.layers[0].form = Form::direct;
+  plan.layers[0].bits = 3;
+  plan.layers[2].form = Form::factored;
+  plan.layers[2].rank = 0;
+  const Plan before = plan;
+  const auto check_unchanged = [&] {
+    CHECK(plan.total == before.total);
+    CHECK(plan.original == before.original);
+    CHECK(plan.loss == before.loss);
+    for (std::size_t k = 0; k < 3; ++k) {
+      CHECK(plan.layers[k].cost == before.layers[k].cost);
+      CHECK(plan.layers[k].relative_error == before.layers[k].relative_error);
+    }
+  };
+  CHECK_ERROR(qaf::update_costs(plan), "qaf::factored_cost: rank must be at least 1, got 0");
+  check_unchanged();
+  CHECK_THROWS_AS(qaf::update_errors(plan, layers), std::invalid_argument);
+  check_unchanged();
+  plan.layers[2].form = Form::original;
+  plan.layers[2].layer.output_pixels = 0;  // only the totals see it
+  CHECK_ERROR(qaf::update_errors(plan, layers), "qaf::Layer: 'linear': output_pixels must be 1 or more, got 0");
+  check_unchanged();
+}
+
 TEST_CASE("Networks, budgets and edits that make no sense are told", "[plan]") {
   std::vector<LayerCandidates> layers = small_network();
   CHECK_ERROR(qaf::make_plan({}, Measure::bits, 1), "qaf::make_plan: there must be at least one layer");
@@ -196,6 +224,10 @@ TEST_CASE("Networks, budgets and edits that make no sense are told", "[plan]") {
               "qaf::predicted_error: layer 'conv1' has no candidates about factored at 7 bits and rank 0");
   CHECK_ERROR(qaf::predicted_error(layers[1], Form::original, 0, 32),
               "qaf::predicted_error: layer 'conv2' has no candidates about original");
+  plan.layers[0].form = Form::original;
+  plan.layers[0].layer.dimensions = {8, 6};
+  CHECK_ERROR(qaf::update_errors(plan, layers),
+              "qaf::update_errors: layer 'conv1' of the plan is 8 x 6, got candidates of 8 x 6 x 9");
   std::swap(layers[0], layers[1]);
   CHECK_ERROR(qaf::update_errors(plan, layers),
               "qaf::update_errors: layer 0 of the plan is 'conv1', got candidates of 'conv2'");

@@ -54,7 +54,7 @@ Plan sample_plan() {
 
 /// What is wrong with a line in the middle of a plan that is good without it.
 std::string refusal(const std::string& line, const std::string& columns = "layer form rank bits dimensions") {
-  return support::error_text([&] { qaf::parse_plan("# a plan\n" + columns + "\n\n" + line + "\n"); });
+  return support::error_text([&] { qaf::parse_plan("budget inf\n" + columns + "\n\n" + line + "\n"); });
 }
 
 /// A file of this test, gone afterwards.
@@ -121,7 +121,7 @@ TEST_CASE("Lines of a plan's text are of one width, with names of the columns", 
 
 TEST_CASE("An edited text gives an edited plan, its costs computed anew", "[plan_text]") {
   const Plan plan = qaf::parse_plan(
-      "bits dimensions layer rank form size_bits\r\n"
+      "budget 1e3\r\nbits dimensions layer rank form size_bits\r\n"
       "4 16x8x9 a 5 factored 1  # the size is not believed\r\n");
   REQUIRE(plan.layers.size() == 1);
   CHECK(plan.layers[0].rank == 5);
@@ -179,31 +179,37 @@ TEST_CASE("Columns and settings that cannot be understood are told", "[plan_text
   CHECK(text("") ==
         "qaf::parse_plan: line 1: expected a line that names the columns, such as 'layer form rank bits dimensions', "
         "got the end");
-  CHECK(text("layer form rank bits dimensions\n") ==
-        "qaf::parse_plan: line 2: expected a line for at least one layer, got the end");
-  CHECK(text("layer form rank bits\n") == "qaf::parse_plan: line 1: expected a column 'dimensions', got 'bits'");
-  CHECK(text("layer form rank bits dimensions rank\n") ==
-        "qaf::parse_plan: line 1: expected every column once, got 'rank'");
-  CHECK(text("layer form rang bits dimensions\n") ==
-        "qaf::parse_plan: line 1: expected names of columns (layer, form, rank, bits, activation_bits, dimensions, "
+  CHECK(text("budget 1\nlayer form rank bits dimensions\n") ==
+        "qaf::parse_plan: line 3: expected a line for at least one layer, got the end");
+  CHECK(text("budget 1\nlayer form rank bits\n") ==
+        "qaf::parse_plan: line 2: expected a column 'dimensions', got 'bits'");
+  CHECK(text("budget 1\nlayer form rank bits dimensions rank\n") ==
+        "qaf::parse_plan: line 2: expected every column once, got 'rank'");
+  CHECK(text("budget 1\nlayer form rang bits dimensions\n") ==
+        "qaf::parse_plan: line 2: expected names of columns (layer, form, rank, bits, activation_bits, dimensions, "
         "input_pixels, output_pixels, groups, weight, error, parameters, size_bits, macs, bops), got 'rang'");
   CHECK(text("\nmeasure bytes\n") == "qaf::parse_plan: line 2: expected parameters, bits, macs or bops, got 'bytes'");
   CHECK(text("budget much\n") == "qaf::parse_plan: line 1: expected a budget, 0 or more, got 'much'");
   CHECK(text("bound inf\n") == "qaf::parse_plan: line 1: expected a bound, 0 or more, got 'inf'");
+  CHECK(text("# a plan\nmeasure bits\nlayer form rank bits dimensions\na direct - 4 2x2\n") ==
+        "qaf::parse_plan: line 3: expected a line with the budget before the columns, got 'layer'");
+  CHECK(text("budget 1\nmeasure bits\nbudget 2\n") == "qaf::parse_plan: line 3: expected budget once, got 'budget 2'");
+  CHECK(text("bound 1\nbound 1\n") == "qaf::parse_plan: line 2: expected bound once, got 'bound 1'");
+  CHECK(text("measure bits\nmeasure macs\n") == "qaf::parse_plan: line 2: expected measure once, got 'measure macs'");
   CHECK(text("bount 1\n") ==
         "qaf::parse_plan: line 1: expected measure, budget, bound or the names of the columns, got 'bount'");
 }
 
 TEST_CASE("A bad line of a file is told with its path and byte", "[plan_text]") {
   const TemporaryFile file("qaf_plan_text_test_bad.txt");
-  std::ofstream(file.path) << "layer form rank bits dimensions\na direct - 4 2x2\nb direct - four 2x2\n";
+  std::ofstream(file.path) << "budget 9\nlayer form rank bits dimensions\na direct - 4 2x2\nb direct - four 2x2\n";
   try {
     qaf::read_plan(file.path);
     FAIL("nothing was thrown");
   } catch (const qaf::IoError& error) {
-    CHECK(error.offset() == 49);
+    CHECK(error.offset() == 58);
     CHECK(error.what() ==
-          file.path + ": line 3: expected for bits a whole number from 1 to 32, got 'four' (at byte 49)");
+          file.path + ": line 4: expected for bits a whole number from 1 to 32, got 'four' (at byte 58)");
   }
   CHECK_THROWS_AS(qaf::read_plan(file.path + ".none"), qaf::IoError);
   CHECK_THROWS_AS(qaf::write_plan(file.path + "/none", sample_plan()), qaf::IoError);
@@ -221,4 +227,60 @@ TEST_CASE("Names that are no words are told", "[plan_text]") {
   refused("conv#1", word + "conv#1'");
   refused("conv\n1", word + "conv?1'");
   refused("linear", "layers must have different names, got 'linear' twice");
+}
+
+TEST_CASE("What a text could not give back is not written", "[plan_text]") {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  const auto refused = [](const auto& change, const std::string& sentence) {
+    Plan plan = sample_plan();
+    change(plan);
+    CHECK_ERROR(qaf::plan_text(plan), "qaf::" + sentence);
+  };
+  refused([](Plan& p) { p.layers.clear(); }, "plan_text: a plan must have at least one layer");
+  refused([](Plan& p) { p.budget = -1; }, "plan_text: the budget must be 0 or more, got -1");
+  refused([](Plan& p) { p.budget = nan; }, "plan_text: the budget must be 0 or more, got nan");
+  refused([](Plan& p) { p.bound = infinity; }, "plan_text: the bound must be 0 or more and finite, got inf");
+  const std::string of_first = " of layer 'features.0.conv' must be ";
+  refused([](Plan& p) { p.layers[0].rank = 0; }, "plan_text: the rank" + of_first + "from 1 to 18432, got 0");
+  refused([](Plan& p) { p.layers[0].rank = 18433; }, "plan_text: the rank" + of_first + "from 1 to 18432, got 18433");
+  refused([](Plan& p) { p.layers[0].bits = 33; }, "plan_text: bits" + of_first + "from 1 to 32, got 33");
+  refused([](Plan& p) { p.layers[0].activation_bits = 0; },
+          "plan_text: activation_bits" + of_first + "from 1 to 32, got 0");
+  refused([](Plan& p) { p.layers[0].weight = -0.5; },
+          "plan_text: the weight" + of_first + "0 or more and finite, got -0.5");
+  refused([](Plan& p) { p.layers[0].weight = infinity; },
+          "plan_text: the weight" + of_first + "0 or more and finite, got inf");
+  refused([](Plan& p) { p.layers[0].relative_error = nan; },
+          "plan_text: the error" + of_first + "0 or more and finite, got nan");
+  refused([](Plan& p) { p.layers[0].layer.output_pixels = qaf::Index{1} << 53; },
+          "plan_text: output_pixels" + of_first + "from 1 to 9007199254740991, got 9007199254740992");
+  refused([](Plan& p) { p.layers[0].layer.groups = 3; },
+          "Layer: 'features.0.conv': groups must be 1 or more and divide the 64 outputs, got 3");
+  refused(
+      [](Plan& p) {
+        p.layers[0].layer.dimensions = {qaf::Index{1} << 30, qaf::Index{1} << 23};
+      },
+      "plan_text: layer 'features.0.conv' must have at most 9007199254740991 weights, got 9.0072e+15");
+}
+
+TEST_CASE("At the ends of its ranges a plan comes back", "[plan_text]") {
+  const auto kept = [](const auto& change) {
+    Plan plan = sample_plan();
+    change(plan);
+    const std::string text = qaf::plan_text(plan);
+    CHECK(qaf::plan_text(qaf::parse_plan(text)) == text);
+  };
+  const auto with_costs = [&](const auto& change) {
+    kept([&](Plan& plan) {
+      change(plan);
+      qaf::update_costs(plan);
+    });
+  };
+  kept([](Plan& p) { p.budget = std::numeric_limits<double>::infinity(); });
+  kept([](Plan& p) { p.budget = p.bound = 0; });
+  with_costs([](Plan& p) { p.layers[0].rank = 18432; });
+  with_costs([](Plan& p) { p.layers[0].weight = std::numeric_limits<double>::max(); });
+  with_costs([](Plan& p) { p.layers[0].weight = std::numeric_limits<double>::denorm_min(); });
+  with_costs([](Plan& p) { p.layers[0].layer.output_pixels = (qaf::Index{1} << 53) - 1; });
+  with_costs([](Plan& p) { p.layers[0].layer.dimensions = {qaf::Index{1} << 30, qaf::Index{1} << 22}; });
 }

@@ -16,11 +16,17 @@ struct FixedPointMultiplier {
   int shift = 0;                ///< from -31 to 30; to the left where positive
 };
 
+namespace detail {
+
+/// From here on numbers round to 2^30.
+constexpr double most_fixed_point = 1073741823.5;
+
+}  // namespace detail
+
 /// The fixed-point number nearest to `value` (ties away from zero). Errors: a value that is not positive, or 2^30 to
 /// rounding and more.
 inline FixedPointMultiplier fixed_point_multiplier(double value) {
-  constexpr double most = 1073741823.5;  // from here on it rounds to 2^30
-  if (!(value > 0 && value < most))
+  if (!(value > 0 && value < detail::most_fixed_point))
     detail::fail("fixed_point_multiplier", "the value must be above 0 and below 2^30, got ", value);
   int exponent = 0;
   const double mantissa = std::frexp(value, &exponent);  // in [1/2, 1)

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <qaf/convolution/activation_scale.hpp>
@@ -134,14 +135,20 @@ class IntegerConvolution {
                        input_.scale, ", s ", scale, " and output.scale ", output_.scale);
         continue;
       }
-      const double multiplier = unit / static_cast<double>(output_.scale);
-      FixedPointMultiplier& number = multipliers_[static_cast<std::size_t>(o)];
-      number = fixed_point_multiplier(multiplier);
-      if (!(std::ldexp(bound, std::max(number.shift, 0)) <= most))
-        detail::fail("IntegerConvolution", "the sums of output channel ", o, ", which can reach ", bound,
-                     ", must fit into 32 bits times ", multiplier,
-                     ", what an integer becomes in units of the output's scale; that scale is too small");
+      multipliers_[static_cast<std::size_t>(o)] = multiplier_of(o, unit / static_cast<double>(output_.scale), bound);
     }
+  }
+
+  // For the sums of an output channel, which can reach `bound`.
+  static FixedPointMultiplier multiplier_of(Index o, double multiplier, double bound) {
+    constexpr double most = std::numeric_limits<std::int32_t>::max();
+    const bool is_held = multiplier < detail::most_fixed_point;
+    const FixedPointMultiplier number = is_held ? fixed_point_multiplier(multiplier) : FixedPointMultiplier();
+    if (!is_held || !(std::ldexp(bound, std::max(number.shift, 0)) <= most))
+      detail::fail("IntegerConvolution", "the sums of output channel ", o, ", which can reach ", bound,
+                   ", must fit into 32 bits times ", multiplier,
+                   ", what an integer becomes in units of the output's scale; that scale is too small");
+    return number;
   }
 
   // One image, less the zero point.
@@ -233,19 +240,22 @@ inline FeatureMaps<std::int8_t> convolve(FeatureMaps<std::int8_t> maps, const st
 }
 
 /// Lets observers see what goes into the first layer and what comes out of each: one more of them than layers, made if
-/// there are none yet. Call it with every batch. Errors: another number of observers, those of `convolve`.
+/// there are none yet. Call it with every batch. Errors: another number of observers, those of `convolve`, NaN or
+/// infinity; the batch then counts nowhere.
 template <typename Scalar>
 void observe(const std::vector<ConvolutionLayer<Scalar>>& layers, FeatureMaps<Scalar> maps,
              std::vector<ActivationObserver>& observers) {
-  if (observers.empty()) observers.resize(layers.size() + 1);
-  if (observers.size() != layers.size() + 1)
+  std::vector<ActivationObserver> updated = observers;
+  if (updated.empty()) updated.resize(layers.size() + 1);
+  if (updated.size() != layers.size() + 1)
     detail::fail("observe", "there must be an observer for the input and one for each of ", layers.size(),
-                 " layers, got ", observers.size());
-  observers.front().observe(maps);
+                 " layers, got ", updated.size());
+  updated.front().observe(maps);
   for (std::size_t k = 0; k < layers.size(); ++k) {
     maps = convolve(maps, layers[k]);
-    observers[k + 1].observe(maps);
+    updated[k + 1].observe(maps);
   }
+  observers = std::move(updated);
 }
 
 /// The layers on 8-bit activations, with the scales of the input and of each layer's output. Errors: another number of

@@ -15,8 +15,7 @@
 #include <qaf/quantized_model.hpp>
 #include <qaf/types.hpp>
 
-namespace qaf {
-namespace detail {
+namespace qaf::detail {
 
 /// -1 or 1 where a quantizer rounds columns whose largest entry is negative or positive better than
 /// their reflections, 0 where it is all the same to it. Measured on normal entries with a fixed seed.
@@ -154,5 +153,4 @@ class AdmmState {
   double rho_;
 };
 
-}  // namespace detail
-}  // namespace qaf
+}  // namespace qaf::detail

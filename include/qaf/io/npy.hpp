@@ -90,7 +90,7 @@ inline NpyHeader read_header(InputFile& file) {
     fail_io(file.path(), magic_size + 2, "has a header of ", length, " bytes, more than any shape needs");
   const long long header_offset = file.position();
   std::string text(static_cast<std::size_t>(length), ' ');
-  file.read(&text[0], text.size(), "the header");
+  file.read(text.data(), text.size(), "the header");
 
   NpyHeader header = HeaderParser(file.path(), text, header_offset).parse();
   header.data_offset = file.position();

@@ -123,8 +123,9 @@ inline std::vector<Index> geometric_ranks(double least, double most, Index count
 inline std::vector<Index> ranks_of_bits(const Layer& layer, int code_bits, const CandidateOptions& options,
                                         Index count) {
   const double component = code_bits * sum_of(layer.dimensions) + float_bits, weights = product_of(layer.dimensions);
-  return geometric_ranks(options.least_bits_per_weight * weights / component,
-                         options.most_bits_per_weight * weights / component, count);
+  // No tensor needs more components than it has entries.
+  const auto rank_of = [&](double bits_per_weight) { return std::min(bits_per_weight * weights / component, weights); };
+  return geometric_ranks(rank_of(options.least_bits_per_weight), rank_of(options.most_bits_per_weight), count);
 }
 
 /// Errors against ranks, from measurements at some, in order: the logarithm is interpolated.
@@ -233,7 +234,7 @@ LayerCandidates candidates_of(const Layer& layer, const Tensor& tensor, const Ca
     detail::fail("candidates_of", "layer '", layer.name, "' is ", detail::shape_text(layer.dimensions),
                  ", its tensor must be too, got ", detail::shape_text(weighted.view().dimensions()));
   const int threads = detail::thread_count(options.solver.resources.threads);
-  const double norm = detail::weighted_norm("candidates_of", weighted, threads);
+  const double norm = detail::weighted_norm("candidates_of", weighted, options.solver.resources);
   LayerCandidates result;
   result.layer = layer;
   result.activation_bits = options.activation_bits;

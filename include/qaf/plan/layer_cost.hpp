@@ -8,6 +8,7 @@
 
 #include <qaf/dense_tensor.hpp>
 #include <qaf/error.hpp>
+#include <qaf/plan/detail/merged_scales.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/types.hpp>
 
@@ -39,7 +40,7 @@ struct Layer {
 /// What the weights of a layer become.
 enum class Form {
   original,  ///< left as they are, in float32
-  direct,    ///< quantized without being factored, one scale an output channel
+  direct,    ///< quantized without being factored
   factored   ///< a quantized CP model: three layers of a convolution (1 x 1, depthwise, 1 x 1), two of a linear one
 };
 
@@ -144,17 +145,25 @@ inline LayerCost unfactored_cost(const Layer& layer, int bits, double beside, in
                    activation_bits);
 }
 
-/// The bits that the parameters of a quantizer take for a matrix of this size, without scales of columns.
+/// What a quantizer keeps for a matrix of some size besides the codes.
+struct ParameterSize {
+  double bits = 0;    // as `parameter_bits` tells
+  double merged = 0;  // scales that merge into weights of columns
+};
+
 template <typename Quantizer>
-double parameter_bits_of_size(const Quantizer& quantizer, Index rows, Index cols) {
+ParameterSize parameter_size(const Quantizer& quantizer, Index rows, Index cols) {
   constexpr bool tells_size = is_detected<CodeBitsResult, Quantizer> && is_detected<ParameterBitsResult, Quantizer>;
   static_assert(tells_size,
                 "qaf: for the cost of a layer its quantizer needs the members code_bits() const and "
                 "parameter_bits(parameters) const (see IdentityQuantizer in qaf/quantizer.hpp)");
   if constexpr (tells_size) {
     // How many parameters there are depends on the size alone.
-    const Matrix<float> zeros = Matrix<float>::Zero(rows, cols);
-    return static_cast<double>(quantizer.parameter_bits(quantizer.fit(zeros)));
+    const auto parameters = quantizer.fit(Matrix<float>(Matrix<float>::Zero(rows, cols)));
+    return {static_cast<double>(quantizer.parameter_bits(parameters)),
+            static_cast<double>(MergedScales<Quantizer>::count(quantizer, parameters, cols))};
+  } else {
+    return {};
   }
 }
 
@@ -207,18 +216,20 @@ inline LayerCost factored_cost(const Layer& layer, Index rank, int bits, int act
 template <typename Quantizer, typename = typename Quantizer::Parameters>
 LayerCost factored_cost(const Layer& layer, Index rank, const Quantizer& quantizer, int activation_bits = 8) {
   LayerCost cost = factored_cost(layer, rank, quantizer.code_bits(), activation_bits);
-  for (const Index length : layer.dimensions) cost.bits += detail::parameter_bits_of_size(quantizer, length, rank);
+  for (const Index length : layer.dimensions) cost.bits += detail::parameter_size(quantizer, length, rank).bits;
   return cost;
 }
 
-/// As `direct_cost`, for any quantizer of the matrix `I (kh kw) x O`, an output channel a column. Errors: also those of
-/// the quantizer.
+/// The same for any quantizer of the matrix `I (kh kw) x O`, an output channel a column: codes, the bits that its
+/// `parameter_bits` tells, and 32 for each scale that it leaves out, one for a column or one for all (of a quantizer
+/// without a member `granularity`, for every column). Errors: also those of the quantizer.
 template <typename Quantizer, typename = typename Quantizer::Parameters>
 LayerCost direct_cost(const Layer& layer, const Quantizer& quantizer, int activation_bits = 8) {
-  LayerCost cost = direct_cost(layer, quantizer.code_bits(), activation_bits);
-  const Index outputs = layer.dimensions[0], entries = static_cast<Index>(cost.parameters);
-  cost.bits += detail::parameter_bits_of_size(quantizer, entries / outputs, outputs);
-  return cost;
+  const int bits = quantizer.code_bits();
+  detail::check_cost_arguments("direct_cost", layer, bits, activation_bits);
+  const Index outputs = layer.dimensions[0], entries = static_cast<Index>(detail::product_of(layer.dimensions));
+  const detail::ParameterSize size = detail::parameter_size(quantizer, entries / outputs, outputs);
+  return detail::unfactored_cost(layer, bits, size.bits + detail::float_bits * size.merged, activation_bits);
 }
 
 }  // namespace qaf

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <qaf/dense_tensor.hpp>
 #include <qaf/error.hpp>
 #include <qaf/plan/allocation.hpp>
 #include <qaf/plan/candidates.hpp>
@@ -127,18 +128,13 @@ inline Plan make_plan(const std::vector<LayerCandidates>& layers, Measure measur
   constexpr const char* function = "make_plan";
   if (layers.empty()) detail::fail(function, "there must be at least one layer");
   std::vector<std::vector<Choice>> groups;
-  double least = 0;
   for (const LayerCandidates& layer : layers) {
     detail::check_candidates(function, layer);
     groups.emplace_back();
-    double cheapest = std::numeric_limits<double>::infinity();
-    for (const Candidate& one : layer.candidates) {
-      const double cost = measured(one.cost, measure);
-      groups.back().push_back({cost, layer.weight * one.relative_error * one.relative_error});
-      cheapest = std::min(cheapest, cost);
-    }
-    least += cheapest;
+    for (const Candidate& one : layer.candidates)
+      groups.back().push_back({measured(one.cost, measure), layer.weight * one.relative_error * one.relative_error});
   }
+  const double least = detail::least_cost(groups);
   if (!(budget >= least))
     detail::fail(function, "the budget must be at least ", detail::number_text(least), " ", to_string(measure),
                  ", which the cheapest candidates of all layers cost, got ", detail::number_text(budget));
@@ -146,7 +142,7 @@ inline Plan make_plan(const std::vector<LayerCandidates>& layers, Measure measur
   Plan plan;
   plan.measure = measure;
   plan.budget = budget;
-  plan.bound = allocation.bound;
+  plan.bound = std::max(allocation.bound, 0.0);  // below by rounding only
   for (std::size_t k = 0; k < layers.size(); ++k) {
     const Candidate& one = layers[k].candidates[allocation.choices[k]];
     plan.layers.push_back({layers[k].layer, one.form, one.rank, one.bits, layers[k].activation_bits, layers[k].weight,
@@ -157,12 +153,14 @@ inline Plan make_plan(const std::vector<LayerCandidates>& layers, Measure measur
 }
 
 /// Computes the costs of an edited plan, its totals and its loss anew; the predicted errors stay. `quantizer_of_bits`:
-/// as `candidates_of`. Errors: a field of a layer out of range.
+/// as `candidates_of`. Errors: a field of a layer out of range; the plan is then as it was.
 template <typename QuantizerOfBits = UniformOfBits>
 void update_costs(Plan& plan, const QuantizerOfBits& quantizer_of_bits = {}) {
-  for (PlannedLayer& one : plan.layers)
+  Plan updated = plan;
+  for (PlannedLayer& one : updated.layers)
     one.cost = detail::cost_of_form(one.layer, one.form, one.rank, one.bits, one.activation_bits, quantizer_of_bits);
-  detail::update_totals(plan);
+  detail::update_totals(updated);
+  plan = std::move(updated);
 }
 
 /// The relative error that candidates foretell: that of the candidate itself, or interpolated between the ranks of two.
@@ -189,21 +187,25 @@ inline double predicted_error(const LayerCandidates& layer, Form form, Index ran
 }
 
 /// Predicts the errors of an edited plan anew, and its loss. `layers`: the candidates, in the order of the plan.
-/// Errors: another number of layers, or one of another name; those of `predicted_error`.
+/// Errors: another number of layers, or one of another name or other dimensions; those of `predicted_error`; a field of
+/// a layer out of range. The plan is then as it was.
 inline void update_errors(Plan& plan, const std::vector<LayerCandidates>& layers) {
   constexpr const char* function = "update_errors";
   if (layers.size() != plan.layers.size())
     detail::fail(function, "the plan has ", plan.layers.size(), " layers, got candidates of ", layers.size());
-  std::vector<double> errors;
+  Plan updated = plan;
   for (std::size_t k = 0; k < layers.size(); ++k) {
-    const PlannedLayer& one = plan.layers[k];
+    PlannedLayer& one = updated.layers[k];
     if (layers[k].layer.name != one.layer.name)
       detail::fail(function, "layer ", k, " of the plan is '", one.layer.name, "', got candidates of '",
                    layers[k].layer.name, "'");
-    errors.push_back(predicted_error(layers[k], one.form, one.rank, one.bits));
+    if (layers[k].layer.dimensions != one.layer.dimensions)
+      detail::fail(function, "layer '", one.layer.name, "' of the plan is ", detail::shape_text(one.layer.dimensions),
+                   ", got candidates of ", detail::shape_text(layers[k].layer.dimensions));
+    one.relative_error = predicted_error(layers[k], one.form, one.rank, one.bits);
   }
-  for (std::size_t k = 0; k < layers.size(); ++k) plan.layers[k].relative_error = errors[k];
-  detail::update_totals(plan);
+  detail::update_totals(updated);
+  plan = std::move(updated);
 }
 
 }  // namespace qaf

@@ -7,6 +7,7 @@
 #include <qaf/error.hpp>
 #include <qaf/io/detail/file.hpp>
 #include <qaf/plan/candidates.hpp>
+#include <qaf/plan/detail/plan_checks.hpp>
 #include <qaf/plan/detail/plan_table.hpp>
 #include <qaf/plan/make_plan.hpp>
 
@@ -22,10 +23,11 @@ namespace qaf {
 ///     conv1  factored   103     2                8  64x64x9              256  ...  0.2869  14111 ...
 ///
 /// Rank is `-` where a layer is not factored. The columns `parameters`, `size_bits`, `macs`, `bops` are there to be
-/// read; they follow from the others. Errors are rounded to six digits, all else comes back as it was. Errors of use: a
-/// layer's name that is empty, holds a space, a control character or `#`, or comes twice.
+/// read; they follow from the others. Errors are rounded to six digits, all else comes back as it was. Errors of use:
+/// what `parse_plan` would not take back, that is no layers; a layer's name that is empty, holds a space, a control
+/// character or `#`, or comes twice; a number out of its range, such as a rank above the layer's number of weights.
 inline std::string plan_text(const Plan& plan) {
-  detail::check_names(plan);
+  detail::check_plan(plan);
   std::string text =
       detail::concatenate("measure ", to_string(plan.measure), "\nbudget ", detail::number_text(plan.budget),
                           "\nbound ", detail::number_text(plan.bound), "\n\n");
@@ -41,7 +43,8 @@ inline std::string plan_text(const Plan& plan) {
          detail::concatenate("# loss: ", plan.loss, "\n");
 }
 
-/// The plan in a text, its costs computed anew. Columns may come in any order; those that follow from others may be
+/// The plan in a text, its costs computed anew. Before the columns stand the `budget` (`inf` for none), `measure` (bits
+/// where it is missing) and `bound` (0), each once. Columns may come in any order; those that follow from others may be
 /// missing, as may `activation_bits` (then 8), `input_pixels`, `output_pixels`, `groups` and `weight` (1) and `error`
 /// (0). `quantizer_of_bits`: as `candidates_of`. Errors: a line that cannot be understood, by its number, with what was
 /// expected and what came; a number out of range.
@@ -65,7 +68,7 @@ template <typename QuantizerOfBits = UniformOfBits>
 Plan read_plan(const std::string& path, const QuantizerOfBits& quantizer_of_bits = {}) {
   detail::InputFile file(path);
   std::string text(static_cast<std::size_t>(file.remaining()), ' ');
-  file.read(&text[0], text.size(), "the plan");
+  file.read(text.data(), text.size(), "the plan");
   Plan plan = detail::PlanReader(text, path).plan();
   update_costs(plan, quantizer_of_bits);
   return plan;

@@ -18,7 +18,7 @@ namespace qaf::detail {
 
 inline bool host_is_big_endian() {
   const std::uint16_t one = 1;
-  unsigned char first_byte;
+  unsigned char first_byte = 0;
   std::memcpy(&first_byte, &one, 1);
   return first_byte == 0;
 }

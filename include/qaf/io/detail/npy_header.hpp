@@ -147,7 +147,7 @@ class HeaderParser {
     if (quote != '\'' && quote != '"') fail(what, " in quotes expected in the header");
     const std::size_t end = text_.find(quote, position_ + 1);
     if (end == std::string::npos) fail("the header has a string without an end");
-    const std::string content = text_.substr(position_ + 1, end - position_ - 1);
+    std::string content = text_.substr(position_ + 1, end - position_ - 1);
     position_ = end + 1;
     return content;
   }

@@ -207,7 +207,7 @@ inline Header read_header(InputFile& file) {
             " bytes, more than the ", longest_header, " that are allowed");
   file.require(static_cast<long long>(length), "the header");
   std::string text(static_cast<std::size_t>(length), ' ');
-  file.read(&text[0], text.size(), "the header");
+  file.read(text.data(), text.size(), "the header");
   return HeaderParser(file).parse(text);
 }
 

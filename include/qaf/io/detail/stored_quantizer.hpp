@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <qaf/io/detail/stored_factor.hpp>
+#include <qaf/io/detail/stored_scales.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/quantizers/affine.hpp>
 #include <qaf/quantizers/any.hpp>
@@ -29,107 +30,6 @@
 // needs. How it fits scales is not stored.
 namespace qaf::detail::model_file {
 
-// --- Scales: a matrix of which row `i / rows_per_scale` belongs to row i of the codes; one column for each of theirs,
-// or one for all.
-
-inline std::pair<Index, Index> shape_of_scales(const Groups& groups) {
-  switch (groups.granularity) {
-    case Granularity::tensor:
-      return {1, 1};
-    case Granularity::component:
-      return {1, groups.cols};
-    case Granularity::row:
-      return {groups.rows, 1};
-    case Granularity::block:
-      return {groups.blocks_of_column(), groups.cols};
-  }
-  return {1, 1};
-}
-
-inline Index rows_per_scale(const Groups& groups) {
-  if (groups.granularity == Granularity::row) return 1;
-  return groups.granularity == Granularity::block ? groups.block_size : std::max(groups.rows, Index{1});
-}
-
-/// Adds values of groups, which are numbered as the matrix of them lies in memory.
-template <typename Stored, typename Value>
-void add_values(FactorWriter& writer, const char* part, const Groups& groups, const Vector<Value>& values) {
-  const auto [rows, cols] = shape_of_scales(groups);
-  writer.tensors.push_back(
-      NamedTensor::stored_as<Stored>(writer.name + part, values.data(), {rows, cols}, StorageOrder::column_major));
-}
-
-template <typename Value>
-Vector<Value> read_values(const FactorReader& reader, const char* part, const Groups& groups) {
-  const auto [rows, cols] = shape_of_scales(groups);
-  const Matrix<Value> values = reader.matrix<Value>(part, rows, cols);
-  return Eigen::Map<const Vector<Value>>(values.data(), values.size());
-}
-
-template <typename Half>
-bool holds_all(const Vector<float>& values) {
-  return std::all_of(values.data(), values.data() + values.size(),
-                     [](float value) { return static_cast<float>(static_cast<Half>(value)) == value; });
-}
-
-inline void add_scales(FactorWriter& writer, const Groups& groups, const ScaleParameters& parameters) {
-  check_scales("add_quantized_model", groups, parameters);
-  writer.fields["granularity"] = to_string(groups.granularity);
-  writer.fields["rows_per_scale"] = rows_per_scale(groups);
-  if (writer.scale_format == ScaleFormat::float16 && holds_all<Eigen::half>(parameters.scales))
-    add_values<Eigen::half>(writer, "scales", groups, parameters.scales);
-  else if (writer.scale_format == ScaleFormat::bfloat16 && holds_all<Eigen::bfloat16>(parameters.scales))
-    add_values<Eigen::bfloat16>(writer, "scales", groups, parameters.scales);
-  else
-    add_values<float>(writer, "scales", groups, parameters.scales);
-}
-
-inline Granularity read_granularity(const FactorReader& reader) {
-  const std::string text = reader.text("granularity");
-  for (const Granularity granularity :
-       {Granularity::tensor, Granularity::component, Granularity::row, Granularity::block})
-    if (text == to_string(granularity)) return granularity;
-  reader.fail("has the unknown granularity '", printable(text), "'");
-}
-
-/// Sets what tells the groups of a quantizer.
-template <typename Quantizer>
-void read_groups(const FactorReader& reader, Quantizer& quantizer) {
-  quantizer.granularity = read_granularity(reader);
-  if (quantizer.granularity == Granularity::block)
-    quantizer.block_size = reader.integer("rows_per_scale", 1, std::numeric_limits<Index>::max());
-}
-
-template <typename Quantizer>
-Groups groups_of(const Quantizer& quantizer, Index rows, Index cols) {
-  return {quantizer.granularity, quantizer.block_size, rows, cols};
-}
-
-inline ScaleParameters read_scales(const FactorReader& reader, const Groups& groups) {
-  const ScaleParameters parameters{read_values<float>(reader, "scales", groups), groups.per_column()};
-  for (const float scale : parameters.scales)
-    if (!(scale >= std::numeric_limits<float>::min() && std::isfinite(scale)))
-      reader.fail("must have positive, normal and finite scales, got ", scale);
-  return parameters;
-}
-
-template <typename Quantizer>
-void add_kind(FactorWriter& writer, const char* kind, const Quantizer& quantizer, const char* equation) {
-  writer.fields["quantizer"] = kind;
-  writer.fields["bits"] = quantizer.code_bits();
-  writer.fields["lowest_code"] = quantizer.lowest();
-  writer.fields["highest_code"] = quantizer.highest();
-  writer.fields["equation"] = equation;
-}
-
-/// Whether the quantizer has the codes that the file tells of.
-template <typename Quantizer>
-bool has_range_of(const FactorReader& reader, const Quantizer& quantizer) {
-  constexpr Index far = Index{1} << 16;
-  return reader.integer("lowest_code", -far, far) == quantizer.lowest() &&
-         reader.integer("highest_code", -far, far) == quantizer.highest();
-}
-
 // --- Quantizers. `accepts`: whether the factor in a file is one of such a quantizer.
 
 template <typename Quantizer>
@@ -137,61 +37,78 @@ struct StoredQuantizer {
   static constexpr bool is_known = false;
 };
 
-template <typename Code>
-struct StoredQuantizer<BasicUniformQuantizer<Code>> {
-  using Quantizer = BasicUniformQuantizer<Code>;
+/// What quantizers of integers in a range have in common. `Stored`: the one for `Quantizer`, which has its `name`.
+template <typename Stored, typename Quantizer>
+struct StoredIntegers {
   static constexpr bool is_known = true;
 
-  static void write(FactorWriter& writer, const Quantizer& quantizer, const ScaleParameters& parameters) {
-    add_kind(writer, "uniform", quantizer, "real = scale * code");
-    add_scales(writer, groups_of(quantizer, writer.rows, writer.cols), parameters);
-  }
-
   static bool accepts(const FactorReader& reader) {
-    return reader.text("quantizer") == "uniform" && reader.integer("bits", 1, 16) <= most_bits;
+    return reader.text("quantizer") == Stored::name && reader.integer("bits", 1, 16) <= most_bits &&
+           Stored::has_sign_of(reader);
   }
 
   static Quantizer read(const FactorReader& reader) {
     Quantizer quantizer;
     quantizer.bits = static_cast<int>(reader.integer("bits", 1, most_bits));
-    if (!has_range_of(reader, quantizer) && quantizer.bits > 1) quantizer.range = CodeRange::narrow;
+    Stored::read_range(reader, quantizer);
     read_groups(reader, quantizer);
     return quantizer;
+  }
+
+ protected:
+  static constexpr int most_bits = std::min(16, std::numeric_limits<typename Quantizer::Code>::digits +
+                                                    (std::numeric_limits<typename Quantizer::Code>::is_signed ? 1 : 0));
+
+  /// Adds all but zero points. Returns the groups.
+  static Groups write_integers(FactorWriter& writer, const Quantizer& quantizer, const ScaleParameters& parameters,
+                               const char* equation) {
+    add_kind(writer, Stored::name, quantizer, equation);
+    const Groups groups = groups_of(quantizer, writer.rows, writer.cols);
+    add_scales(writer, groups, parameters);
+    return groups;
+  }
+};
+
+template <typename Code>
+struct StoredQuantizer<BasicUniformQuantizer<Code>>
+    : StoredIntegers<StoredQuantizer<BasicUniformQuantizer<Code>>, BasicUniformQuantizer<Code>> {
+  using Quantizer = BasicUniformQuantizer<Code>;
+  static constexpr const char* name = "uniform";
+
+  static void write(FactorWriter& writer, const Quantizer& quantizer, const ScaleParameters& parameters) {
+    StoredQuantizer::write_integers(writer, quantizer, parameters, "real = scale * code");
+  }
+
+  static bool has_sign_of(const FactorReader&) { return true; }
+
+  static void read_range(const FactorReader& reader, Quantizer& quantizer) {
+    if (!has_range_of(reader, quantizer) && quantizer.bits > 1) quantizer.range = CodeRange::narrow;
   }
 
   static ScaleParameters read_parameters(const FactorReader& reader, const Quantizer& quantizer) {
     return read_scales(reader, groups_of(quantizer, reader.rows(), reader.cols()));
   }
-
- private:
-  static constexpr int most_bits = std::min(16, std::numeric_limits<Code>::digits + 1);
 };
 
 template <typename Code>
-struct StoredQuantizer<BasicAffineQuantizer<Code>> {
+struct StoredQuantizer<BasicAffineQuantizer<Code>>
+    : StoredIntegers<StoredQuantizer<BasicAffineQuantizer<Code>>, BasicAffineQuantizer<Code>> {
   using Quantizer = BasicAffineQuantizer<Code>;
-  static constexpr bool is_known = true;
+  static constexpr const char* name = "affine";
 
   static void write(FactorWriter& writer, const Quantizer& quantizer, const AffineParameters& parameters) {
-    add_kind(writer, "affine", quantizer, "real = scale * (code - zero_point)");
-    const Groups groups = groups_of(quantizer, writer.rows, writer.cols);
-    add_scales(writer, groups, parameters);
+    const Groups groups =
+        StoredQuantizer::write_integers(writer, quantizer, parameters, "real = scale * (code - zero_point)");
     check_count("add_quantized_model", groups, "zero points", parameters.zero_points.size());
     add_values<std::int32_t>(writer, "zero_points", groups, parameters.zero_points);
   }
 
-  static bool accepts(const FactorReader& reader) {
+  static bool has_sign_of(const FactorReader& reader) {
     constexpr Index far = Index{1} << 16;
-    return reader.text("quantizer") == "affine" && reader.integer("bits", 1, 16) <= most_bits &&
-           (reader.integer("lowest_code", -far, far) < 0) == std::numeric_limits<Code>::is_signed;
+    return (reader.integer("lowest_code", -far, far) < 0) == std::numeric_limits<Code>::is_signed;
   }
 
-  static Quantizer read(const FactorReader& reader) {
-    Quantizer quantizer;
-    quantizer.bits = static_cast<int>(reader.integer("bits", 1, most_bits));
-    read_groups(reader, quantizer);
-    return quantizer;
-  }
+  static void read_range(const FactorReader&, Quantizer&) {}
 
   static AffineParameters read_parameters(const FactorReader& reader, const Quantizer& quantizer) {
     const Groups groups = groups_of(quantizer, reader.rows(), reader.cols());
@@ -203,10 +120,6 @@ struct StoredQuantizer<BasicAffineQuantizer<Code>> {
         reader.fail("has the zero point ", zero_point, ", which is no code");
     return parameters;
   }
-
- private:
-  static constexpr int most_bits =
-      std::min(16, std::numeric_limits<Code>::digits + (std::numeric_limits<Code>::is_signed ? 1 : 0));
 };
 
 inline const char* name_of(const PowerOfTwoLevels&) { return "power-of-two"; }
@@ -316,7 +229,7 @@ struct StoredQuantizer<CodebookQuantizer> {
 
   static CodebookParameters read_parameters(const FactorReader& reader, const CodebookQuantizer& quantizer) {
     const Groups groups{quantizer.granularity, 1, reader.rows(), reader.cols()};
-    const CodebookParameters parameters{reader.matrix<float>("levels", quantizer.highest() + 1, groups.count())};
+    CodebookParameters parameters{reader.matrix<float>("levels", quantizer.highest() + 1, groups.count())};
     if (!parameters.levels.allFinite()) reader.fail("must have finite levels");
     return parameters;
   }

@@ -80,12 +80,17 @@ class ChoiceSearch {
   }
 
  private:
+  /// How a combination came from one of fewer groups.
+  struct Link {
+    std::uint32_t parent;  // its position among the states before
+    std::uint32_t offer;
+  };
+
   /// A combination of choices for the first groups.
   struct State {
     double cost, loss;
-    double excess;         // of its bound over the relaxation's
-    std::uint32_t parent;  // its position among the states before
-    std::uint32_t offer;
+    double excess;  // of its bound over the relaxation's
+    Link link;
   };
 
   // The linear relaxation: steps along the convex hulls, the greatest gain for its cost first, until the budget is
@@ -155,49 +160,94 @@ class ChoiceSearch {
     for (const std::vector<Offer>& offers : groups_) size += std::abs(offers.front().loss);
     constexpr double rounding = 1e-13;
     const double most_excess = target - relaxed_.bound + rounding * size;
-    std::vector<std::vector<State>> levels = {{State{0, 0, 0, 0, 0}}};
+    std::vector<State> states = {State{0, 0, 0, {0, 0}}};
+    std::vector<std::vector<Link>> levels;  // all that is needed of the states of earlier groups
     for (std::size_t g = 0; g < groups_.size(); ++g) {
-      levels.push_back(successors(levels.back(), g, most_excess, most_states));
-      std::vector<State>& states = levels.back();
+      states = successors(states, g, most_excess, most_states);
       if (states.size() > most_states) {
         found.is_best = false;
         keep_most_promising(states, most_states);
       }
+      levels.emplace_back();
+      levels.back().reserve(states.size());
+      for (const State& state : states) levels.back().push_back(state.link);
     }
-    const std::vector<State>& last = levels.back();
-    if (last.empty()) return found;
-    std::size_t at = last.size() - 1;  // losses fall
-    found.loss = last[at].loss;
+    if (states.empty()) return found;
+    std::size_t at = states.size() - 1;  // losses fall
+    found.loss = states[at].loss;
     found.choices.resize(groups_.size());
     for (std::size_t g = groups_.size(); g-- > 0;) {
-      const State& state = levels[g + 1][at];
-      found.choices[g] = groups_[g][state.offer].position;
-      at = state.parent;
+      const Link& link = levels[g][at];
+      found.choices[g] = groups_[g][link.offer].position;
+      at = link.parent;
     }
     return found;
   }
 
-  std::vector<State> successors(const std::vector<State>& states, std::size_t g, double most_excess,
-                                std::size_t most_states) const {
-    std::vector<State> all;
-    std::size_t crowded = 4 * most_states;
+  // Calls `visit(state)` for the states that follow from others by the offers of a group, within the budget and an
+  // excess; offer after offer, before each `begin_offer()`.
+  template <typename Visit, typename BeginOffer>
+  void visit_successors(const std::vector<State>& states, std::size_t g, double most_excess, const Visit& visit,
+                        const BeginOffer& begin_offer) const {
     const double least = least_priced(groups_[g]);
     for (std::size_t k = 0; k < groups_[g].size(); ++k) {
       const Offer& offer = groups_[g][k];
       const double excess = offer.loss + price_ * offer.cost - least;
       if (excess > most_excess) continue;
+      begin_offer();
       for (std::size_t s = 0; s < states.size(); ++s) {
-        const State next = {states[s].cost + offer.cost, states[s].loss + offer.loss, states[s].excess + excess,
-                            static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(k)};
+        const State next = {states[s].cost + offer.cost,
+                            states[s].loss + offer.loss,
+                            states[s].excess + excess,
+                            {static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(k)}};
         // The part of the budget that the rest cannot use is lost at its price.
         const double unused = std::max(0.0, budget_ - next.cost - most_rest_[g + 1]);
-        if (next.cost + least_rest_[g + 1] <= budget_ && next.excess + price_ * unused <= most_excess)
-          all.push_back(next);
+        if (next.cost + least_rest_[g + 1] <= budget_ && next.excess + price_ * unused <= most_excess) visit(next);
       }
-      if (all.size() < crowded) continue;
-      leave_undominated(all);
-      crowded = std::max(crowded, 2 * all.size());
     }
+  }
+
+  // The undominated successors, or, where there are more of them than `most_states`, more than so many of least
+  // excess. Those that dominate a state have no more excess than it, so that a limit of the excess does not change
+  // which of the states below are undominated.
+  std::vector<State> successors(const std::vector<State>& states, std::size_t g, double most_excess,
+                                std::size_t most_states) const {
+    if (states.size() * groups_[g].size() <= 4 * most_states)
+      return undominated_successors(states, g, most_excess, most_excess, most_states);
+    constexpr std::size_t bins = 4096;
+    std::vector<std::size_t> counts(bins, 0);
+    const double width = most_excess / static_cast<double>(bins);
+    const auto no_offer = [] {};
+    visit_successors(
+        states, g, most_excess,
+        [&](const State& state) {
+          ++counts[std::min(bins - 1, static_cast<std::size_t>(std::max(state.excess, 0.0) / width))];
+        },
+        no_offer);
+    std::size_t bin = 0, seen = 0;
+    for (std::size_t wanted = 2 * most_states;; wanted *= 2) {
+      for (; bin < bins && seen < wanted; ++bin) seen += counts[bin];
+      const double limit = bin == bins ? most_excess : static_cast<double>(bin) * width;
+      std::vector<State> found = undominated_successors(states, g, most_excess, limit, most_states);
+      if (bin == bins || found.size() > most_states) return found;
+    }
+  }
+
+  // Those with an excess of no more than `limit`.
+  std::vector<State> undominated_successors(const std::vector<State>& states, std::size_t g, double most_excess,
+                                            double limit, std::size_t most_states) const {
+    std::vector<State> all;
+    std::size_t crowded = 4 * most_states;
+    visit_successors(
+        states, g, most_excess,
+        [&](const State& state) {
+          if (state.excess <= limit) all.push_back(state);
+        },
+        [&] {
+          if (all.size() < crowded) return;
+          leave_undominated(all);
+          crowded = std::max(crowded, 2 * all.size());
+        });
     leave_undominated(all);
     return all;
   }

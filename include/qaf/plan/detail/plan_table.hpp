@@ -28,6 +28,10 @@ inline const std::vector<std::string>& plan_columns() {
   return columns;
 }
 
+/// The largest number in a plan: what a double counts exactly and an index holds.
+constexpr Index most_of_plan =
+    static_cast<Index>(std::min<std::int64_t>((std::int64_t{1} << 53) - 1, std::numeric_limits<Index>::max()));
+
 /// "64x64x9".
 inline std::string dimensions_text(const std::vector<Index>& dimensions) {
   std::string text;
@@ -68,25 +72,6 @@ inline std::string aligned(const std::vector<std::vector<std::string>>& rows) {
     text += "\n";
   }
   return text;
-}
-
-/// Whether a name is one word of the table.
-inline bool is_word(const std::string& name) {
-  return !name.empty() && std::none_of(name.begin(), name.end(), [](char letter) {
-    const auto code = static_cast<unsigned char>(letter);
-    return code <= ' ' || code == 127 || letter == '#';
-  });
-}
-
-inline void check_names(const Plan& plan) {
-  std::set<std::string> names;
-  for (const PlannedLayer& one : plan.layers) {
-    if (!is_word(one.layer.name))
-      fail("plan_text", "the name of a layer must be a word without spaces and '#', got '", printable(one.layer.name),
-           "'");
-    if (!names.insert(one.layer.name).second)
-      fail("plan_text", "layers must have different names, got '", printable(one.layer.name), "' twice");
-  }
 }
 
 /// Reads what `plan_text` writes, but for the costs.
@@ -139,7 +124,9 @@ class PlanReader {
     return !words.empty();
   }
 
-  void read_setting(const std::vector<std::string>& words, Plan& plan) const {
+  void read_setting(const std::vector<std::string>& words, Plan& plan) {
+    if (settings_.count(words[0]) > 0) refuse(words[0] + " once", words[0] + " " + words[1]);
+    settings_.insert(words[0]);
     if (words[0] == "budget") {
       plan.budget = number("a budget", words[1], std::numeric_limits<double>::infinity());
     } else if (words[0] == "bound") {
@@ -152,6 +139,7 @@ class PlanReader {
   }
 
   void read_columns(const std::vector<std::string>& words) {
+    if (settings_.count("budget") == 0) refuse("a line with the budget before the columns", words[0]);
     for (const std::string& word : words) {
       if (std::find(plan_columns().begin(), plan_columns().end(), word) == plan_columns().end()) {
         std::string known;
@@ -241,16 +229,14 @@ class PlanReader {
     return lengths;
   }
 
-  // What a double counts exactly and an index holds.
-  static constexpr Index most =
-      static_cast<Index>(std::min<std::int64_t>((std::int64_t{1} << 53) - 1, std::numeric_limits<Index>::max()));
+  static constexpr Index most = most_of_plan;
 
   const std::string& text_;
   std::string path_;
   std::size_t next_ = 0, line_begin_ = 0;
   Index line_ = 0;
   std::vector<std::string> columns_;
-  std::set<std::string> names_;
+  std::set<std::string> names_, settings_;
 };
 
 }  // namespace qaf::detail

@@ -72,6 +72,7 @@ template <typename Scalar, typename Code, typename Convert>
 void encode_column(const char* function, const Scalar* column, Index size, Code* codes, const Convert& convert) {
   convert_chunks(column, size, codes, [&](const Scalar* from, Index begin, Code* to) {
     const ChunkMap<Scalar> values(from);
+    // NOLINTNEXTLINE(misc-redundant-expression): NaN for NaN and infinity
     if (!((values - values).sum() == 0)) fail(function, "every entry must be finite, got NaN or infinity");
     Chunk<Scalar> converted;
     convert(values, begin, converted);

@@ -45,7 +45,7 @@ GroupValues<Scalar> look_at_values(const char* function, const Scalar* data, Ind
   for (; k < size; ++k) {
     group.lowest = std::min(group.lowest, data[k]);
     group.highest = std::max(group.highest, data[k]);
-    rest += data[k] - data[k];
+    rest += data[k] - data[k];  // NOLINT(misc-redundant-expression): NaN for NaN and infinity
   }
   if (rest != 0) fail(function, "every entry must be finite, got NaN or infinity");
   if (static_cast<double>(group.largest()) > static_cast<double>(std::numeric_limits<float>::max()))

@@ -12,34 +12,18 @@
 #include <utility>
 #include <vector>
 
-#include <qaf/coordinate_descent.hpp>
-#include <qaf/cp_als.hpp>
-#include <qaf/cp_model.hpp>
-#include <qaf/dense_tensor.hpp>
 #include <qaf/detail/random.hpp>
 #include <qaf/error.hpp>
 #include <qaf/quantized_model.hpp>
 #include <qaf/quantizer.hpp>
 #include <qaf/testing/broken_law.hpp>
+#include <qaf/testing/detail/descent_law.hpp>
 #include <qaf/testing/detail/findings.hpp>
+#include <qaf/testing/detail/law_names.hpp>
 #include <qaf/testing/detail/samples.hpp>
 #include <qaf/types.hpp>
 
 namespace qaf::testing::detail {
-
-// The names of the laws.
-inline constexpr const char* law_range = "codes in range";
-inline constexpr const char* law_shape = "shape";
-inline constexpr const char* law_idempotent = "idempotent";
-inline constexpr const char* law_nearest = "nearest";
-inline constexpr const char* law_finite = "finite";
-inline constexpr const char* law_refusal = "NaN and infinity refused";
-inline constexpr const char* law_deterministic = "deterministic";
-inline constexpr const char* law_permuted_rows = "permuted rows";
-inline constexpr const char* law_permuted_columns = "permuted columns";
-inline constexpr const char* law_copy = "parameters survive a copy";
-inline constexpr const char* law_columns = "columns";
-inline constexpr const char* law_descent = "descent";
 
 template <typename Q>
 using NamesLowest = decltype(&Q::lowest);
@@ -117,7 +101,8 @@ class QuantizerLaws {
     for (const Trial& trial : trials_)
       if (!trial.is_stretched) findings_.run(law_columns, trial.sample.text(), [&] { check_columns(trial); });
     // A solver trusts sizes, and that parameters outlive the quantizer that fitted them.
-    if (!findings_.has(law_shape) && !findings_.has(law_copy)) check_descent();
+    if (!findings_.has(law_shape) && !findings_.has(law_copy))
+      check_descent<Scalar>(quantizer_, options_.seed, findings_);
     return findings_.broken();
   }
 
@@ -474,33 +459,6 @@ class QuantizerLaws {
     }
     if (const auto came = decode(quantizer_, codes, parameters, on))
       expect_near(law_columns, on, when, *came, expected);
-  }
-
-  void check_descent() {
-    const std::string on = "a 6 x 5 x 4 tensor of normally distributed values";
-    findings_.run(law_descent, on, [&] {
-      constexpr Index rank = 4;
-      DenseTensor<Scalar> tensor({6, 5, 4});
-      qaf::detail::NormalGenerator normal(options_.seed);
-      for (Index k = 0; k < tensor.size(); ++k) tensor.data()[k] = static_cast<Scalar>(normal());
-      CpAlsOptions start;
-      start.max_iterations = 10;
-      start.seed = options_.seed;
-      auto model = qaf::quantize(qaf::cp_als(tensor, rank, start).model, quantizer_);
-      const double before = qaf::relative_error(tensor, model);
-      CoordinateDescentOptions descent;
-      descent.max_iterations = 5;
-      const double reported = qaf::coordinate_descent(tensor, model, descent);
-      const double after = qaf::relative_error(tensor, model);
-      constexpr double epsilon = std::numeric_limits<Scalar>::epsilon();
-      if (!(after <= before + 100 * epsilon))
-        findings_.add(law_descent, "for ", on, " and rank ", rank, " the relative error is ", after,
-                      " after coordinate descent, expected no more than ", before, " before it");
-      // The fast formula sees nothing below the square root of the precision.
-      if (!(std::abs(reported - after) <= 4 * std::sqrt(epsilon)))
-        findings_.add(law_descent, "for ", on, " and rank ", rank, " coordinate descent reports a relative error of ",
-                      reported, ", expected ", after, " as of the decoded model");
-    });
   }
 
   const Quantizer& quantizer_;

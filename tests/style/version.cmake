@@ -1,0 +1,13 @@
+# Other versions find other things: a test that uses the program is skipped where it is not of version 14.
+macro(require_version_14 program name)
+  if(NOT EXISTS "${program}")
+    message("skipped: ${name} is not installed")
+    return()
+  endif()
+  execute_process(COMMAND ${program} --version OUTPUT_VARIABLE version)
+  if(NOT version MATCHES "version 14\\.")
+    string(STRIP "${version}" version)
+    message("skipped: expected ${name} 14, got ${version}")
+    return()
+  endif()
+endmacro()
