@@ -17,8 +17,9 @@ enum class ScaleMethod {
   grid,           ///< the least sum of squared errors among 200 scales, for 0.2 to 1.2 times the largest magnitude
   least_squares,  ///< little more than the least: of 32 scales, each refitted to the codes it gives, or 64 for a table
                   ///< of levels and more than 512 entries; for integers and groups of more than 2048 of 4 or 5, after a
-                  ///< search on a part of them, so their order matters a little. In groups of less than 10 entries at
-                  ///< more than 4 bits the error may be a tenth above the least
+                  ///< search on a part of them, so their order matters a little. At more than 4
+                  ///< bits the error of groups of less than 10 entries may be a sixth above the least; for sums of
+                  ///< powers of two half above it, and a seventh in long groups
   exact  ///< the least sum of squared errors of all scales, up to rounding: some 120 are tried at 4 bits and 400
          ///< at 8, and between them none can be better (affine quantizers: for every zero point)
 };
