@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <set>
 #include <sstream>
@@ -113,7 +114,7 @@ class Line {
     errno = 0;
     char* end = nullptr;
     const long long value = has_word() ? std::strtoll(words_[next_].c_str(), &end, 10) : 0;
-    if (!has_word() || *end != '\0' || errno != 0 || value < least || value > most)
+    if (!has_word() || !is_end(end) || errno != 0 || value < least || value > most)
       fail(name + " must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
     ++next_;
     return static_cast<qaf::Index>(value);
@@ -122,13 +123,17 @@ class Line {
   double number(const std::string& name, bool positive) {
     char* end = nullptr;
     const double value = has_word() ? std::strtod(words_[next_].c_str(), &end) : 0;
-    if (!has_word() || *end != '\0' || !std::isfinite(value) || (positive && value <= 0))
-      fail(name + " must be a number" + (positive ? " above 0" : ""));
+    constexpr double most = std::numeric_limits<float>::max(), least = std::numeric_limits<float>::min();
+    if (!has_word() || !is_end(end) || !(std::abs(value) <= most) || (positive && value < least))
+      fail(name + " must be a number" + (positive ? " above 0" : "") + ", one that a float holds");
     ++next_;
     return value;
   }
 
  private:
+  // Whether that is the end of the next word, which may hold bytes 0.
+  bool is_end(const char* end) const { return end == words_[next_].c_str() + words_[next_].size(); }
+
   std::string place_;
   std::vector<std::string> words_;
   std::size_t next_ = 0;
