@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include <qaf/dense_tensor.hpp>
@@ -117,11 +118,19 @@ double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel
     if (plain)
       sum += ((entries - block).template cast<double>() / unit).squaredNorm();
     else
-      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) =
-          (entries - block) / static_cast<Scalar>(unit);
+      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) = entries - block;
   });
-  const double error = plain ? std::sqrt(sum) : weighted_norm(tensor, std::move(residual), threads);
-  return norm == 0 && error > 0 ? std::numeric_limits<double>::infinity() : error;
+  double error = std::sqrt(sum);
+  if (!plain) {
+    // The squares of what is divided by so much stay within the scalar's range.
+    const double largest = static_cast<double>(residual.cwiseAbs().maxCoeff());
+    const double divisor = largest > 1e6 * unit ? largest : unit;
+    residual /= static_cast<Scalar>(divisor);
+    error = weighted_norm(tensor, std::move(residual), threads) * (divisor / unit);
+  }
+  // A finite model has no NaN among its entries but where they leave the scalar's range.
+  const bool is_beyond = std::isnan(error) || (norm == 0 && error > 0);
+  return is_beyond ? std::numeric_limits<double>::infinity() : error;
 }
 
 }  // namespace detail
@@ -217,6 +226,35 @@ Vector<double> normalize_factors(CpModel<Scalar>& model) {
     for (Index r = 0; r < weights.size(); ++r) weights[r] *= norms[r];
   }
   return weights;
+}
+
+/// The weights of a model for the tensor scaled to norm 1: `weights / norm`. Where a component is so many times larger
+/// than the tensor that nothing would be left of it if others cancelled it, all are scaled down until none is: the
+/// error falls with them, and Gram matrices do not overflow. Infinite only where columns are as tiny as weights are
+/// large.
+template <typename Scalar>
+Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
+  constexpr double most = 1.0 / std::numeric_limits<Scalar>::epsilon();
+  double largest = 0;  // component
+  for (Index r = 0; r < model.rank(); ++r) {
+    double size = std::abs(static_cast<double>(model.weights[r]));
+    for (const Matrix<Scalar>& factor : model.factors) size *= column_norm(factor, r);
+    largest = std::max(largest, std::min(size, std::numeric_limits<double>::max()));
+  }
+  if (largest <= most * norm) return model.weights / static_cast<Scalar>(norm);
+  const double scale = most / largest;
+  return (model.weights.template cast<double>() * scale).template cast<Scalar>();
+}
+
+/// Makes of a model for a tensor of that norm one for the tensor scaled to norm 1, see `weights_over_norm`.
+template <typename Scalar>
+void scale_to_norm_one(CpModel<Scalar>& model, double norm) {
+  Vector<Scalar> weights = weights_over_norm(model, norm);
+  if (!weights.allFinite()) {
+    model.weights = normalize_factors(model).template cast<Scalar>();
+    weights = weights_over_norm(model, norm);
+  }
+  model.weights = std::move(weights);
 }
 
 }  // namespace detail

@@ -21,7 +21,12 @@ double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>
   const Matrix<Scalar>& all = problem.gram_of_others(Index{-1});
   const Matrix<Scalar> y = inner_products(problem.mttkrp(0), problem.seen(0)).transpose();  // 1 x R
   Matrix<Scalar> row = weights.transpose();
-  const double before = fast_relative_error(1.0, y, row, all);
+  double before = fast_relative_error(1.0, y, row, all);
+  if (!(before <= 1)) {  // worse than none: what is far off would leave its own rounding errors
+    row.setZero();
+    weights.setZero();
+    before = 1;
+  }
   problem.cholesky().factorize(all, rounding_damping<Scalar>(all.diagonal()), problem.threads());
   Matrix<Scalar> step = y - product(row, all, problem.threads());
   problem.cholesky().solve_on_the_right(problem.threads(), step);
@@ -49,9 +54,9 @@ double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& mo
     model.weights.setZero();
     return 0;
   }
+  Vector<Scalar> weights = detail::weights_over_norm(decoded, norm);
   detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), false, resources);
   problem.set_factors(std::move(decoded.factors));
-  Vector<Scalar> weights = model.weights / static_cast<Scalar>(norm);
   const double error = detail::unchecked_fit_weights(problem, weights);
   model.weights = weights * static_cast<Scalar>(norm);
   return error;

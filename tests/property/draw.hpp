@@ -49,7 +49,8 @@ class Draw {
 
   template <typename Value>
   Value one_of(std::initializer_list<Value> values) {
-    return *std::next(values.begin(), static_cast<std::ptrdiff_t>(index(0, static_cast<qaf::Index>(values.size()) - 1)));
+    return *std::next(values.begin(),
+                      static_cast<std::ptrdiff_t>(index(0, static_cast<qaf::Index>(values.size()) - 1)));
   }
 
   /// Adds to the line.

@@ -78,8 +78,7 @@ Chosen draw_affine(Draw& draw, int most_bits) {
   quantizer.bits = draw.integer(1, most_bits);
   quantizer.symmetric_range = draw.chance(0.3);
   quantizer.rounding = draw_rounding(draw);
-  quantizer.zero_point_order =
-      draw.one_of({qaf::ZeroPointOrder::after_rounding, qaf::ZeroPointOrder::before_rounding});
+  quantizer.zero_point_order = draw.one_of({qaf::ZeroPointOrder::after_rounding, qaf::ZeroPointOrder::before_rounding});
   quantizer.zero_point_precision =
       draw.one_of({qaf::ZeroPointPrecision::single_quotient, qaf::ZeroPointPrecision::single_scale,
                    qaf::ZeroPointPrecision::double_scale});
@@ -162,9 +161,9 @@ inline Quantizer draw_convention(Draw& draw) {
 inline Quantizer draw_named(Draw& draw) {
   const auto& names = qaf::quantizer_names();
   const std::string& name = names[static_cast<std::size_t>(draw.index(0, static_cast<qaf::Index>(names.size()) - 1))];
-  const qaf::Granularity granularity =
-      name == "codebook" ? draw.one_of({qaf::Granularity::tensor, qaf::Granularity::component})
-                         : draw_granularity(draw);
+  const qaf::Granularity granularity = name == "codebook"
+                                           ? draw.one_of({qaf::Granularity::tensor, qaf::Granularity::component})
+                                           : draw_granularity(draw);
   const bool has_bits = name != "ternary" && name != "binary" && name != "nf4";
   const int bits = has_bits ? draw.integer(2, 7) : 0;
   draw.note(name, " ", bits, " ", to_string(granularity));

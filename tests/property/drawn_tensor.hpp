@@ -117,8 +117,7 @@ qaf::DenseTensor<Scalar> draw_tensor(Draw& draw) {
   qaf::DenseTensor<Scalar> tensor(dimensions, order);
   draw.note(qaf::detail::shape_text(dimensions), order == qaf::StorageOrder::row_major ? ", row-major," : ",");
   const double smallest = static_cast<double>(std::numeric_limits<Scalar>::denorm_min());
-  const std::vector<double> entries =
-      draw_entries(draw, dimensions, static_cast<std::size_t>(tensor.size()), smallest);
+  const std::vector<double> entries = draw_entries(draw, dimensions, static_cast<std::size_t>(tensor.size()), smallest);
   const double scale = draw.chance(0.5) ? 1 : draw.magnitude(-30, 30);
   draw.note("times", scale);
   double largest = 0;
@@ -127,16 +126,15 @@ qaf::DenseTensor<Scalar> draw_tensor(Draw& draw) {
     largest = std::max(largest, std::abs(static_cast<double>(tensor.data()[k])));
   }
   if (draw.chance(0.02)) {
-    constexpr Scalar infinity = std::numeric_limits<Scalar>::infinity();
-    const Scalar bad = draw.one_of({infinity, -infinity, std::numeric_limits<Scalar>::quiet_NaN()});
+    constexpr Scalar beyond = std::numeric_limits<Scalar>::infinity();
+    const Scalar bad = draw.one_of({beyond, -beyond, std::numeric_limits<Scalar>::quiet_NaN()});
     tensor.data()[draw.index(0, tensor.size() - 1)] = bad;
     draw.spoil("an entry of", bad);
   } else if (!std::isfinite(largest)) {
     draw.spoil("an infinite entry");
   } else if (largest > 0) {
     double sum = 0;
-    for (qaf::Index k = 0; k < tensor.size(); ++k)
-      sum += std::pow(static_cast<double>(tensor.data()[k]) / largest, 2);
+    for (qaf::Index k = 0; k < tensor.size(); ++k) sum += std::pow(static_cast<double>(tensor.data()[k]) / largest, 2);
     const double excess = largest / static_cast<double>(std::numeric_limits<Scalar>::max()) * std::sqrt(sum);
     if (excess > 1) draw.spoil("a norm out of range");
   }

@@ -7,11 +7,11 @@ namespace property {
 
 /// How a case ended.
 struct Ending {
-  std::string subject;      ///< the function, and the scalar
-  std::string kind;         ///< a status, "refused" or "as it must be"
-  std::string failure;      ///< what is wrong; empty where nothing is
-  std::string line;         ///< what was drawn
-  std::string refusal;      ///< the sentence of the error
+  std::string subject;  ///< the function, and the scalar
+  std::string kind;     ///< a status, "refused" or "as it must be"
+  std::string failure;  ///< what is wrong; empty where nothing is
+  std::string line;     ///< what was drawn
+  std::string refusal;  ///< the sentence of the error
 };
 
 /// The case of that number.

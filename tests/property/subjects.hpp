@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
-#include <unistd.h>
 
 #include <qaf/coordinate_descent.hpp>
 #include <qaf/cp_admm.hpp>
@@ -46,12 +46,12 @@ struct Problem {
 
   qaf::Index order() const { return entries.order(); }
 
-  static Problem drawn(Draw& draw) {
+  static Problem drawn(Draw& draw, bool may_have_bad_rank = false) {
     qaf::DenseTensor<Scalar> entries = draw_tensor<Scalar>(draw);
     const qaf::TensorView<Scalar> view = qaf::tensor_view(entries);
     qaf::WeightedTensor<Scalar> tensor(view);
     qaf::Index rank = draw.small_index(1, draw.chance(0.1) ? 80 : 12);
-    if (draw.chance(0.01)) {
+    if (may_have_bad_rank && draw.chance(0.01)) {
       rank = draw.one_of<qaf::Index>({0, -1, std::numeric_limits<qaf::Index>::min()});
       draw.spoil("a rank");
     }
@@ -70,9 +70,9 @@ template <typename Scalar>
 qaf::CpModel<Scalar> draw_start(Draw& draw, const qaf::DenseTensor<Scalar>& tensor, qaf::Index rank) {
   const qaf::Index columns = std::max<qaf::Index>(rank, 1);
   const bool is_from_tensor = draw.chance(0.2) && !draw.is_spoilt();
-  qaf::CpModel<Scalar> model =
-      is_from_tensor ? qaf::initialize_gram_eigenvectors(tensor, columns, draw.bits())
-                     : qaf::initialize_random<Scalar>(tensor.dimensions(), columns, draw.bits());
+  qaf::CpModel<Scalar> model = is_from_tensor
+                                   ? qaf::initialize_gram_eigenvectors(tensor, columns, draw.bits())
+                                   : qaf::initialize_random<Scalar>(tensor.dimensions(), columns, draw.bits());
   draw.note(is_from_tensor ? "from eigenvectors" : "from random factors");
   if (draw.chance(0.3)) {
     const double scale = draw.magnitude(-12, 12);
@@ -144,7 +144,7 @@ DefinedError check_quantized(Draw& draw, const Problem<Scalar>& problem,
 
 template <typename Scalar>
 std::string run_cp_admm(Draw& draw) {
-  const Problem<Scalar> problem = Problem<Scalar>::drawn(draw);
+  const Problem<Scalar> problem = Problem<Scalar>::drawn(draw, true);
   const std::vector<Quantizer> quantizers = draw_quantizers(draw, problem.order());
   const qaf::CpAdmmOptions options = draw_admm_options(draw, problem.order());
   const bool has_start = draw.chance(0.3) && problem.rank > 0;
@@ -161,22 +161,21 @@ std::string run_cp_admm(Draw& draw) {
   require(result.iterations == static_cast<qaf::Index>(result.history.size()), "the history has another length");
   for (const double error : result.history) require(std::isfinite(error), "the history has ", error);
   if (options.refine) check_not_above<Scalar>(result.relative_error, 1, defined, "no model at all");
-  if (draw.chance(0.1))
-    require(is_same(solve().model, result.model), "the same seed gives other bits");
+  if (draw.chance(0.1)) require(is_same(solve().model, result.model), "the same seed gives other bits");
   return to_string(result.status);
 }
 
 template <typename Scalar>
 std::string run_cp_als(Draw& draw) {
-  const Problem<Scalar> problem = Problem<Scalar>::drawn(draw);
+  const Problem<Scalar> problem = Problem<Scalar>::drawn(draw, true);
   const qaf::CpAlsOptions options = draw_als_options(draw, problem.order());
   const bool has_start = draw.chance(0.4) && problem.rank > 0;
   const qaf::CpModel<Scalar> start =
       has_start ? draw_start(draw, problem.entries, problem.rank) : qaf::CpModel<Scalar>();
   show_line(draw.line());
   // Where a start is given only the number of values is wrong, or right, at the same place.
-  const auto result = has_start ? qaf::cp_als(problem.tensor, start, options)
-                                : qaf::cp_als(problem.tensor, problem.rank, options);
+  const auto result =
+      has_start ? qaf::cp_als(problem.tensor, start, options) : qaf::cp_als(problem.tensor, problem.rank, options);
   const DefinedError defined = check_model(problem.tensor, problem.rank, result.model, result.relative_error);
   require(!std::isnan(result.expected_error), "expected_error is ", result.expected_error);
   if (result.status != qaf::Status::not_finite)
@@ -186,7 +185,7 @@ std::string run_cp_als(Draw& draw) {
 
 template <typename Scalar>
 std::string run_start(Draw& draw) {
-  const Problem<Scalar> problem = Problem<Scalar>::drawn(draw);
+  const Problem<Scalar> problem = Problem<Scalar>::drawn(draw, true);
   const std::vector<Quantizer> quantizers = draw_quantizers(draw, problem.order());
   const qaf::CpAdmmOptions options = draw_admm_options(draw, problem.order());
   show_line(draw.line());
@@ -202,7 +201,6 @@ std::string run_correction(Draw& draw) {
   const Problem<Scalar> problem = Problem<Scalar>::drawn(draw);
   const qaf::ErrorPreservingCorrectionOptions options = draw_correction_options(draw);
   qaf::CpModel<Scalar> start = draw_start(draw, problem.entries, problem.rank);
-  if (problem.rank < 1) return "no rank";
   const bool is_solved = draw.chance(0.7);
   show_line(draw.line());
   if (is_solved && !draw.is_spoilt()) {
@@ -232,12 +230,9 @@ std::string run_descent(Draw& draw) {
   const qaf::CpModel<Scalar> start = draw_start(draw, problem.entries, problem.rank);
   const int steps = draw.integer(0, 3);
   draw.note("steps ", steps);
-  if (problem.rank < 1) return "no rank";
   show_line(draw.line());
   auto model = qaf::quantize(start, quantizers);
-  const auto error_of = [&] {
-    return qaf::relative_error(problem.tensor, model, options.resources);
-  };
+  const auto error_of = [&] { return qaf::relative_error(problem.tensor, model, options.resources); };
   double before = error_of();
   if (qaf::detail::weighted_norm("sweep", problem.tensor, 1) > 0) {
     DefinedError defined = check_quantized(draw, problem, model, before);
@@ -292,12 +287,16 @@ std::string run_quantizer(Draw& draw) {
   require(quantizer.fit(matrix) == factor.parameters, "the same matrix gives other parameters");
   require(quantizer.encode(matrix, factor.parameters) == factor.codes, "the same matrix gives other codes");
   // What is representable is its own nearest value; underflow of products aside.
-  const bool is_normal = decoded.size() == 0 || decoded.cwiseAbs().unaryExpr([](Scalar value) {
-                           return value == 0 || value >= std::numeric_limits<float>::min() ? Scalar(1) : Scalar(0);
-                         }).minCoeff() == Scalar(1);
+  const bool is_normal =
+      decoded.size() == 0 || decoded.cwiseAbs()
+                                     .unaryExpr([](Scalar value) {
+                                       return value == 0 || value >= std::numeric_limits<float>::min() ? Scalar(1)
+                                                                                                       : Scalar(0);
+                                     })
+                                     .minCoeff() == Scalar(1);
   if (is_normal) {
-    const qaf::Matrix<Scalar> again = qaf::decode<Scalar>(qaf::QuantizedFactor<Quantizer>{
-        quantizer.encode(decoded, factor.parameters), factor.parameters, quantizer});
+    const qaf::Matrix<Scalar> again = qaf::decode<Scalar>(
+        qaf::QuantizedFactor<Quantizer>{quantizer.encode(decoded, factor.parameters), factor.parameters, quantizer});
     require((again - decoded).cwiseAbs().sum() <= Scalar(1e-5) * decoded.cwiseAbs().sum(),
             "what is decoded is encoded to something else");
   }

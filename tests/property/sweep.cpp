@@ -111,7 +111,8 @@ int main(int argc, char** argv) {
     ++endings[ending.subject + " | " + (ending.failure.empty() ? ending.kind : "FAILED")];
     if (!ending.refusal.empty()) ++refusals[kind_of_refusal(ending.refusal)];
   }
-  for (const auto& [name, count] : endings) std::printf("%8llu  %s\n", static_cast<unsigned long long>(count), name.c_str());
+  for (const auto& [name, count] : endings)
+    std::printf("%8llu  %s\n", static_cast<unsigned long long>(count), name.c_str());
   std::printf("refusals:\n");
   for (const auto& [name, count] : refusals)
     std::printf("%8llu  %s ...\n", static_cast<unsigned long long>(count), name.c_str());
