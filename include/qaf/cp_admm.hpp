@@ -110,7 +110,7 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
   result.start_relative_error = error_of(start);
 
   // As in `AlsIterate` the tensor is the one scaled to norm 1.
-  scale_to_norm_one(start, norm);
+  scale_to_norm_one(tensor, norm, problem.threads(), start);
   balance(start);
   AdmmState<Scalar, Quantizer> state(problem, std::move(start.factors), quantizers, options);
   BestModel<Scalar, Quantizer> best{state.quantized_model(), 0};

@@ -175,7 +175,7 @@ class AlsIterate {
   /// `problem` must outlive this.
   AlsIterate(AlternatingProblem<Scalar>& problem, CpModel<Scalar> start, bool extrapolates)
       : problem_(problem), extrapolates_(extrapolates) {
-    scale_to_norm_one(start, problem.norm());
+    scale_to_norm_one(problem.tensor(), problem.norm(), problem.threads(), start);
     balance(start);
     problem_.set_factors(start.factors);
     if (extrapolates_) previous_ = start.factors;

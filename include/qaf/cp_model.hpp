@@ -109,24 +109,31 @@ template <typename Scalar>
 double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm,
                              int threads) {
   const TensorView<Scalar>& view = tensor.view();
-  const double unit = norm > 0 ? norm : 1;
   const bool plain = tensor.is_plain();
+  // Near the ends of the scalar's range products leave it on their way: there all is divided by the norm before.
+  constexpr double far = 1e6, most = std::numeric_limits<Scalar>::max(), least = std::numeric_limits<Scalar>::min();
+  const bool is_extreme = norm > 0 && (norm > most / far || norm < least * far);
+  const Scalar divisor = is_extreme ? static_cast<Scalar>(norm) : Scalar(1);
+  const double unit = is_extreme || norm == 0 ? 1 : norm;
+  CpModel<Scalar> scaled;
+  if (is_extreme) scaled = {model.factors, model.weights / divisor};
   Vector<Scalar> residual(plain ? 0 : view.size());
   double sum = 0;
-  for_each_reconstructed_block(model, view.storage_order(), threads, [&](Index begin, const Matrix<Scalar>& block) {
-    const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
-    if (plain)
-      sum += ((entries - block).template cast<double>() / unit).squaredNorm();
-    else
-      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) = entries - block;
-  });
+  for_each_reconstructed_block(
+      is_extreme ? scaled : model, view.storage_order(), threads, [&](Index begin, const Matrix<Scalar>& block) {
+        const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
+        if (plain)
+          sum += ((entries / divisor - block).template cast<double>() / unit).squaredNorm();
+        else
+          Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) = entries / divisor - block;
+      });
   double error = std::sqrt(sum);
   if (!plain) {
     // The squares of what is divided by so much stay within the scalar's range.
     const double largest = static_cast<double>(residual.cwiseAbs().maxCoeff());
-    const double divisor = largest > 1e6 * unit ? largest : unit;
-    residual /= static_cast<Scalar>(divisor);
-    error = weighted_norm(tensor, std::move(residual), threads) * (divisor / unit);
+    const double of_residual = largest > far * unit ? largest : unit;
+    residual /= static_cast<Scalar>(of_residual);
+    error = weighted_norm(tensor, std::move(residual), threads) * (of_residual / unit);
   }
   // A finite model has no NaN among its entries but where they leave the scalar's range.
   const bool is_beyond = std::isnan(error) || (norm == 0 && error > 0);
@@ -228,33 +235,45 @@ Vector<double> normalize_factors(CpModel<Scalar>& model) {
   return weights;
 }
 
-/// The weights of a model for the tensor scaled to norm 1: `weights / norm`. Where a component is so many times larger
-/// than the tensor that nothing would be left of it if others cancelled it, all are scaled down until none is: the
-/// error falls with them, and Gram matrices do not overflow. Infinite only where columns are as tiny as weights are
-/// large.
+/// The norm of the largest component of a model; the largest double where that is larger.
 template <typename Scalar>
-Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
-  constexpr double most = 1.0 / std::numeric_limits<Scalar>::epsilon();
-  double largest = 0;  // component
+double largest_component(const CpModel<Scalar>& model) {
+  double largest = 0;
   for (Index r = 0; r < model.rank(); ++r) {
     double size = std::abs(static_cast<double>(model.weights[r]));
     for (const Matrix<Scalar>& factor : model.factors) size *= column_norm(factor, r);
     largest = std::max(largest, std::min(size, std::numeric_limits<double>::max()));
   }
-  if (largest <= most * norm) return model.weights / static_cast<Scalar>(norm);
-  const double scale = most / largest;
-  return (model.weights.template cast<double>() * scale).template cast<Scalar>();
+  return largest;
 }
 
-/// Makes of a model for a tensor of that norm one for the tensor scaled to norm 1, see `weights_over_norm`.
+/// The weights of a model for the tensor scaled to norm 1: `weights / norm`. Where a component is so many times larger
+/// than the tensor that nothing would be left of it if others cancelled it, all are scaled down to that of the tensor:
+/// the error falls with them, and Gram matrices do not overflow. Infinite only where columns are as tiny as weights
+/// are large.
 template <typename Scalar>
-void scale_to_norm_one(CpModel<Scalar>& model, double norm) {
-  Vector<Scalar> weights = weights_over_norm(model, norm);
-  if (!weights.allFinite()) {
-    model.weights = normalize_factors(model).template cast<Scalar>();
-    weights = weights_over_norm(model, norm);
+Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
+  const double largest = largest_component(model);
+  if (largest * std::numeric_limits<Scalar>::epsilon() <= norm) return model.weights / static_cast<Scalar>(norm);
+  return (model.weights.template cast<double>() / largest).template cast<Scalar>();
+}
+
+/// Makes of a start for a tensor of that norm, above 0, one for the tensor scaled to norm 1. A start that is worse than
+/// none by far is scaled down, for a least-squares update would leave the rounding errors of its size.
+template <typename Scalar>
+void scale_to_norm_one(const WeightedTensor<Scalar>& tensor, double norm, int threads, CpModel<Scalar>& start) {
+  constexpr double far = 1e3;  // in norms of the tensor
+  if (largest_component(start) > far * norm) {
+    const double error = direct_relative_error(tensor, start, norm, threads);
+    if (std::isfinite(error) && error > far)
+      start.weights = (start.weights.template cast<double>() / (1 + error)).template cast<Scalar>();
   }
-  model.weights = std::move(weights);
+  Vector<Scalar> weights = weights_over_norm(start, norm);
+  if (!weights.allFinite()) {
+    start.weights = normalize_factors(start).template cast<Scalar>();
+    weights = weights_over_norm(start, norm);
+  }
+  start.weights = std::move(weights);
 }
 
 }  // namespace detail

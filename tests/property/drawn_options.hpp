@@ -149,10 +149,7 @@ inline qaf::CpAdmmOptions draw_admm_options(Draw& draw, qaf::Index order) {
     options.descent.tolerance = draw.one_of({0.0, 1e-6, 1.0});
   }
   options.descent.max_iterations = draw.index(1, 4);
-  if (draw.chance(0.3)) {
-    options.start = draw_als_options(draw, order);
-    options.start.resources = {};
-  }
+  if (draw.chance(0.3)) options.start = draw_als_options(draw, order);
   options.start.seed = draw.bits() % 100;
   options.resources = draw_resources(draw);
   options.on_iteration = draw_callback(draw);

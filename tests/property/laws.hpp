@@ -40,22 +40,23 @@ namespace detail {
 
 /// Multiplies the entries, column-major, by `matrix` in a mode.
 inline void multiply_mode(const qaf::Matrix<double>& matrix, const std::vector<qaf::Index>& dimensions,
-                          std::size_t mode, std::vector<double>& entries) {
+                          std::size_t mode, std::vector<long double>& entries) {
   std::size_t step = 1;
   for (std::size_t n = 0; n < mode; ++n) step *= static_cast<std::size_t>(dimensions[n]);
   const std::size_t length = static_cast<std::size_t>(dimensions[mode]);
-  std::vector<double> result(entries.size(), 0);
+  std::vector<long double> result(entries.size(), 0);
   for (std::size_t k = 0; k < entries.size(); ++k) {
     const std::size_t i = k / step % length, origin = k - i * step;
     for (std::size_t j = 0; j < length; ++j)
-      result[k] += matrix(static_cast<qaf::Index>(i), static_cast<qaf::Index>(j)) * entries[origin + j * step];
+      result[k] += static_cast<long double>(matrix(static_cast<qaf::Index>(i), static_cast<qaf::Index>(j))) *
+                   entries[origin + j * step];
   }
   entries = std::move(result);
 }
 
 template <typename Scalar>
-double squared_norm(const qaf::WeightedTensor<Scalar>& tensor, const std::vector<double>& entries) {
-  std::vector<double> seen = entries;
+long double norm_of(const qaf::WeightedTensor<Scalar>& tensor, const std::vector<long double>& entries) {
+  std::vector<long double> seen = entries;
   for (qaf::Index mode = 0; mode < tensor.view().order(); ++mode) {
     const qaf::detail::ModeMetric<Scalar>& metric = tensor.metric(mode);
     if (metric.is_plain()) continue;
@@ -65,9 +66,9 @@ double squared_norm(const qaf::WeightedTensor<Scalar>& tensor, const std::vector
     if (!metric.is_diagonal()) root *= metric.eigenvectors.template cast<double>().transpose();
     multiply_mode(root, tensor.view().dimensions(), static_cast<std::size_t>(mode), seen);
   }
-  double sum = 0;
-  for (const double entry : seen) sum += entry * entry;
-  return sum;
+  long double sum = 0;
+  for (const long double entry : seen) sum += entry * entry;
+  return std::sqrt(sum);
 }
 
 }  // namespace detail
@@ -82,7 +83,7 @@ DefinedError defined_error(const qaf::WeightedTensor<Scalar>& tensor, const qaf:
   double unit = 0;
   for (qaf::Index k = 0; k < view.size(); ++k) unit = std::max(unit, std::abs(static_cast<double>(view.data()[k])));
   const double scale = unit > 0 ? unit : 1;
-  std::vector<double> residual(size), magnitudes(size), entries(size);
+  std::vector<long double> residual(size), magnitudes(size), entries(size);  // for their range
   const bool is_row_major = view.storage_order() == qaf::StorageOrder::row_major;
   for (std::size_t k = 0; k < size; ++k) {  // column-major
     std::vector<qaf::Index> index(order);
@@ -95,21 +96,21 @@ DefinedError defined_error(const qaf::WeightedTensor<Scalar>& tensor, const qaf:
       const std::size_t mode = is_row_major ? n : order - 1 - n;
       place = place * dimensions[mode] + index[mode];
     }
-    double sum = 0, sum_of_magnitudes = 0;
+    long double sum = 0, sum_of_magnitudes = 0;
     for (qaf::Index r = 0; r < model.rank(); ++r) {
-      double product = static_cast<double>(model.weights[r]) / scale;
-      for (std::size_t n = 0; n < order; ++n) product *= static_cast<double>(model.factors[n](index[n], r));
+      long double product = static_cast<long double>(model.weights[r]) / static_cast<long double>(scale);
+      for (std::size_t n = 0; n < order; ++n) product *= static_cast<long double>(model.factors[n](index[n], r));
       sum += product;
       sum_of_magnitudes += std::abs(product);
     }
-    entries[k] = static_cast<double>(view.data()[place]) / scale;
+    entries[k] = static_cast<long double>(view.data()[place]) / static_cast<long double>(scale);
     residual[k] = entries[k] - sum;
     magnitudes[k] = sum_of_magnitudes;
   }
-  const double norm = std::sqrt(detail::squared_norm(tensor, entries));
-  const double error = std::sqrt(detail::squared_norm(tensor, residual));
+  const double norm = static_cast<double>(detail::norm_of(tensor, entries));
+  const double error = static_cast<double>(detail::norm_of(tensor, residual));
   if (unit == 0) return {error > 0 ? std::numeric_limits<double>::infinity() : 0, 0};
-  const double of_magnitudes = std::sqrt(detail::squared_norm(tensor, magnitudes));
+  const double of_magnitudes = static_cast<double>(detail::norm_of(tensor, magnitudes));
   constexpr double epsilon = std::numeric_limits<Scalar>::epsilon();
   // What is below the smallest number goes lost whole.
   const double lost = static_cast<double>(std::numeric_limits<Scalar>::denorm_min()) / scale *
