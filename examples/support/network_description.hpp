@@ -98,8 +98,14 @@ class Line {
 
   bool has_word() const { return next_ < words_.size(); }
 
-  /// What comes next, for a message.
-  std::string rest() const { return has_word() ? "'" + words_[next_] + "'" : "the end of the line"; }
+  /// What comes next, for a message: fit to be printed.
+  std::string rest() const {
+    if (!has_word()) return "the end of the line";
+    std::string word = words_[next_];
+    std::replace_if(
+        word.begin(), word.end(), [](char letter) { return static_cast<unsigned char>(letter) < ' '; }, '?');
+    return "'" + word + "'";
+  }
 
   [[noreturn]] void fail(const std::string& expected) const { fail_with(expected + ", got " + rest()); }
   [[noreturn]] void fail_with(const std::string& sentence) const { throw std::runtime_error(place_ + ": " + sentence); }
