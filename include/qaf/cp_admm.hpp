@@ -143,6 +143,9 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
     unchecked_fit_weights(problem, best.model.weights);
   }
   best.model.weights *= static_cast<Scalar>(norm);
+  // With tiny columns a weight may be more than the scalar holds: that component has to go.
+  for (Scalar& weight : best.model.weights)
+    if (!std::isfinite(weight)) weight = 0;
   result.model = std::move(best.model);
   result.relative_error = error_of(decode(result.model));
   result.seconds = stopwatch.seconds();

@@ -104,40 +104,47 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
   }
 }
 
+/// `|X / d - Xhat| / unit` in the tensor's metric, entry by entry, with the scalar d.
+template <typename Scalar>
+double residual_norm(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, Scalar d, double unit,
+                     int threads) {
+  const TensorView<Scalar>& view = tensor.view();
+  const bool plain = tensor.is_plain();
+  Vector<Scalar> residual(plain ? 0 : view.size());
+  double sum = 0;
+  for_each_reconstructed_block(model, view.storage_order(), threads, [&](Index begin, const Matrix<Scalar>& block) {
+    const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
+    if (plain)
+      sum += ((entries / d - block).template cast<double>() / unit).squaredNorm();
+    else
+      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) = entries / d - block;
+  });
+  if (plain) return std::sqrt(sum);
+  // The squares of what is divided by so much stay within the scalar's range.
+  constexpr double far = 1e6;
+  const double largest = static_cast<double>(residual.cwiseAbs().maxCoeff());
+  const double divisor = largest > far * unit ? largest : unit;
+  residual /= static_cast<Scalar>(divisor);
+  return weighted_norm(tensor, std::move(residual), threads) * (divisor / unit);
+}
+
+template <typename Scalar>
+Vector<double> normalize_factors(CpModel<Scalar>& model);
+
 /// `relative_error` with the (weighted) norm of the tensor already known, and the arguments already checked.
 template <typename Scalar>
 double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm,
                              int threads) {
-  const TensorView<Scalar>& view = tensor.view();
-  const bool plain = tensor.is_plain();
-  // Near the ends of the scalar's range products leave it on their way: there all is divided by the norm before.
-  constexpr double far = 1e6, most = std::numeric_limits<Scalar>::max(), least = std::numeric_limits<Scalar>::min();
-  const bool is_extreme = norm > 0 && (norm > most / far || norm < least * far);
-  const Scalar divisor = is_extreme ? static_cast<Scalar>(norm) : Scalar(1);
-  const double unit = is_extreme || norm == 0 ? 1 : norm;
-  CpModel<Scalar> scaled;
-  if (is_extreme) scaled = {model.factors, model.weights / divisor};
-  Vector<Scalar> residual(plain ? 0 : view.size());
-  double sum = 0;
-  for_each_reconstructed_block(
-      is_extreme ? scaled : model, view.storage_order(), threads, [&](Index begin, const Matrix<Scalar>& block) {
-        const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
-        if (plain)
-          sum += ((entries / divisor - block).template cast<double>() / unit).squaredNorm();
-        else
-          Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) = entries / divisor - block;
-      });
-  double error = std::sqrt(sum);
-  if (!plain) {
-    // The squares of what is divided by so much stay within the scalar's range.
-    const double largest = static_cast<double>(residual.cwiseAbs().maxCoeff());
-    const double of_residual = largest > far * unit ? largest : unit;
-    residual /= static_cast<Scalar>(of_residual);
-    error = weighted_norm(tensor, std::move(residual), threads) * (of_residual / unit);
-  }
-  // A finite model has no NaN among its entries but where they leave the scalar's range.
-  const bool is_beyond = std::isnan(error) || (norm == 0 && error > 0);
-  return is_beyond ? std::numeric_limits<double>::infinity() : error;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (norm == 0) return residual_norm(tensor, model, Scalar(1), 1, threads) == 0 ? 0 : infinity;
+  double error = infinity;
+  if (!is_extreme_norm<Scalar>(norm)) error = residual_norm(tensor, model, Scalar(1), norm, threads);
+  if (std::isfinite(error)) return error;
+  // Products that leave the scalar's range on their way: normalized and divided by the norm, a model is in its middle.
+  CpModel<Scalar> scaled = model;
+  scaled.weights = (normalize_factors(scaled) / norm).template cast<Scalar>();
+  error = residual_norm(tensor, scaled, static_cast<Scalar>(norm), 1, threads);
+  return std::isnan(error) ? infinity : error;  // entries of a finite model that no scalar holds
 }
 
 }  // namespace detail

@@ -117,6 +117,7 @@ DefinedError defined_error(const qaf::WeightedTensor<Scalar>& tensor, const qaf:
                       std::sqrt(static_cast<double>(size)) * static_cast<double>(model.rank() + 1);
   const double terms = static_cast<double>(model.rank()) + static_cast<double>(order);
   double tolerance = 8 * terms * (epsilon * (1 + of_magnitudes / norm) + lost / norm);
+  tolerance += 1e-16 * static_cast<double>(size) * (1 + error / norm);  // of the sums of squares
   // Where the scalar keeps fewer digits, products may lose some on their way.
   if (scale < static_cast<double>(std::numeric_limits<Scalar>::min()) / epsilon) tolerance += 0.05 * (1 + error / norm);
   return {error / norm, tolerance};

@@ -72,7 +72,8 @@ qaf::CpModel<Scalar> draw_start(Draw& draw, const qaf::DenseTensor<Scalar>& tens
   if (draw.chance(0.3)) {
     const double scale = draw.magnitude(-12, 12);
     draw.note("times ", scale);
-    model.weights *= static_cast<Scalar>(scale);
+    const qaf::Vector<Scalar> scaled = model.weights * static_cast<Scalar>(scale);
+    if (scaled.allFinite()) model.weights = scaled;
   }
   if (draw.chance(0.2)) {
     draw.note("with a component of zeros");
