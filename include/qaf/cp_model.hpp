@@ -141,8 +141,9 @@ double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel
   if (!is_extreme_norm<Scalar>(norm)) error = residual_norm(tensor, model, Scalar(1), norm, threads);
   if (std::isfinite(error)) return error;
   // Products that leave the scalar's range on their way: normalized and divided by the norm, a model is in its middle.
-  CpModel<Scalar> scaled = model;
-  scaled.weights = (normalize_factors(scaled) / norm).template cast<Scalar>();
+  CpModel<Scalar> scaled{model.factors, Vector<Scalar>::Ones(model.rank())};
+  const Vector<double> weights = model.weights.template cast<double>() / norm;
+  scaled.weights = weights.cwiseProduct(normalize_factors(scaled)).template cast<Scalar>();
   error = residual_norm(tensor, scaled, static_cast<Scalar>(norm), 1, threads);
   return std::isnan(error) ? infinity : error;  // entries of a finite model that no scalar holds
 }
