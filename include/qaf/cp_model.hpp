@@ -178,7 +178,8 @@ DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder stora
 }
 
 /// The relative error `|X - Xhat| / |X|` from the entries themselves: what the library reports; of a weighted tensor in
-/// its own norm. Of a tensor of zeros it is 0 where the model is zero too, else infinity.
+/// its own norm. Of a tensor of zeros it is 0 where the model is zero too, else infinity; infinity also where residuals
+/// over the norm, or their squares, leave the range.
 /// Errors: NaN or infinity in the tensor, a model of another size, a field of `resources` out of range.
 /// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole, but with weights.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
@@ -243,27 +244,32 @@ Vector<double> normalize_factors(CpModel<Scalar>& model) {
   return weights;
 }
 
-/// The norm of the largest component of a model; the largest double where that is larger.
+/// The norms of the components of a model, at most the largest double.
 template <typename Scalar>
-double largest_component(const CpModel<Scalar>& model) {
-  double largest = 0;
+Vector<double> component_norms(const CpModel<Scalar>& model) {
+  Vector<double> norms = model.weights.template cast<double>().cwiseAbs();
   for (Index r = 0; r < model.rank(); ++r) {
-    double size = std::abs(static_cast<double>(model.weights[r]));
-    for (const Matrix<Scalar>& factor : model.factors) size *= column_norm(factor, r);
-    largest = std::max(largest, std::min(size, std::numeric_limits<double>::max()));
+    for (const Matrix<Scalar>& factor : model.factors) norms[r] *= column_norm(factor, r);
+    norms[r] = std::min(norms[r], std::numeric_limits<double>::max());
   }
-  return largest;
+  return norms;
 }
 
 /// The weights of a model for the tensor scaled to norm 1: `weights / norm`. Where a component is so many times larger
 /// than the tensor that nothing would be left of it if others cancelled it, all are scaled down to that of the tensor:
-/// the error falls with them, and Gram matrices do not overflow. Infinite only where columns are as tiny as weights
-/// are large.
+/// the error falls with them, and Gram matrices do not overflow. Nor do they by a large weight of a component of zeros,
+/// which becomes 1. Infinite only where columns are as tiny as weights are large.
 template <typename Scalar>
 Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
-  const double largest = largest_component(model);
-  if (largest * std::numeric_limits<Scalar>::epsilon() <= norm) return model.weights / static_cast<Scalar>(norm);
-  return (model.weights.template cast<double>() / largest).template cast<Scalar>();
+  constexpr double epsilon = std::numeric_limits<Scalar>::epsilon();
+  const Vector<double> norms = component_norms(model);
+  const double largest = norms.maxCoeff();
+  const bool is_far = largest * epsilon > norm;
+  Vector<Scalar> weights = is_far ? (model.weights.template cast<double>() / largest).template cast<Scalar>()
+                                  : Vector<Scalar>(model.weights / static_cast<Scalar>(norm));
+  for (Index r = 0; r < model.rank(); ++r)
+    if (norms[r] == 0 && std::abs(static_cast<double>(weights[r])) * epsilon > 1) weights[r] = 1;
+  return weights;
 }
 
 /// Makes of a start for a tensor of that norm, above 0, one for the tensor scaled to norm 1. A start that is worse than
@@ -271,7 +277,7 @@ Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
 template <typename Scalar>
 void scale_to_norm_one(const WeightedTensor<Scalar>& tensor, double norm, int threads, CpModel<Scalar>& start) {
   constexpr double far = 1e3;  // in norms of the tensor
-  if (largest_component(start) > far * norm) {
+  if (component_norms(start).maxCoeff() > far * norm) {
     const double error = direct_relative_error(tensor, start, norm, threads);
     if (std::isfinite(error) && error > far)
       start.weights = (start.weights.template cast<double>() / (1 + error)).template cast<Scalar>();
