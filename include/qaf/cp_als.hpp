@@ -217,6 +217,8 @@ class AlsIterate {
     if (!extrapolates_) model_.factors = problem_.factors();
     model_.weights.setConstant(static_cast<Scalar>(problem_.norm()));
     normalize(model_);
+    // A component may be larger than a tensor at the end of the range.
+    model_.weights = model_.weights.cwiseMin(std::numeric_limits<Scalar>::max());
     return std::move(model_);
   }
 
