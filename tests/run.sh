@@ -36,10 +36,11 @@ case ${1-} in
   --all)
     ensure_packages g++:g++ clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev clang-tidy:clang-tidy \
       clang-format:clang-format
-    # Sanitizers: the unit tests, with the compiler and the level at which that takes least time.
+    # Sanitizers: the unit tests and the sweep over random cases, with the compiler and the level at which that takes least time.
     configure sanitizers -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_EXAMPLES=OFF \
+      -DQAF_BUILD_PROPERTY_SWEEP=ON \
       "-DCMAKE_CXX_FLAGS=-O0 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
-    build_and_test '-R ^(unit|safetensors$)' --target qaf_tests qaf_safetensors_tests
+    build_and_test '-R ^(unit|safetensors$|property)' --target qaf_tests qaf_safetensors_tests qaf_property_sweep
     # The unit tests were clang's above already.
     configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
     build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_every_header qaf_cpp20 qaf_instantiations \

@@ -99,8 +99,14 @@ class Line {
 
   bool has_word() const { return next_ < words_.size(); }
 
-  /// What comes next, for a message.
-  std::string rest() const { return has_word() ? "'" + words_[next_] + "'" : "the end of the line"; }
+  /// What comes next, for a message: fit to be printed.
+  std::string rest() const {
+    if (!has_word()) return "the end of the line";
+    std::string word = words_[next_];
+    std::replace_if(
+        word.begin(), word.end(), [](char letter) { return static_cast<unsigned char>(letter) < ' '; }, '?');
+    return "'" + word + "'";
+  }
 
   [[noreturn]] void fail(const std::string& expected) const { fail_with(expected + ", got " + rest()); }
   [[noreturn]] void fail_with(const std::string& sentence) const { throw std::runtime_error(place_ + ": " + sentence); }
@@ -115,7 +121,7 @@ class Line {
     errno = 0;
     char* end = nullptr;
     const long long value = has_word() ? std::strtoll(words_[next_].c_str(), &end, 10) : 0;
-    if (!has_word() || *end != '\0' || errno != 0 || value < least || value > most)
+    if (!has_word() || !is_end(end) || errno != 0 || value < least || value > most)
       fail(name + " must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
     ++next_;
     return static_cast<qaf::Index>(value);
@@ -126,7 +132,7 @@ class Line {
   Real number(const std::string& name, bool positive) {
     char* end = nullptr;
     const double value = has_word() ? std::strtod(words_[next_].c_str(), &end) : 0;
-    const bool is_number = has_word() && *end == '\0' && std::isfinite(value) && (!positive || value > 0);
+    const bool is_number = has_word() && is_end(end) && std::isfinite(value) && (!positive || value > 0);
     const bool is_held = is_number && std::abs(value) <= static_cast<double>(std::numeric_limits<Real>::max()) &&
                          (!positive || static_cast<Real>(value) > 0);
     if (!is_held) fail(name + " must be a number" + (positive ? " above 0" : "") + (is_number ? " in float32" : ""));
@@ -135,6 +141,9 @@ class Line {
   }
 
  private:
+  // Whether that is the end of the next word, which may hold bytes 0.
+  bool is_end(const char* end) const { return end == words_[next_].c_str() + words_[next_].size(); }
+
   std::string place_;
   std::vector<std::string> words_;
   std::size_t next_ = 0;

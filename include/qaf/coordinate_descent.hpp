@@ -242,9 +242,13 @@ double coordinate_descent(const Tensor& tensor, QuantizedCpModel<Scalar, Quantiz
     model.weights.setZero();
     return 0;
   }
+  Vector<Scalar> weights = detail::weights_over_norm(decoded, norm);
+  if (!weights.allFinite())
+    detail::fail("coordinate_descent", "the weights of the model, over the norm of the tensor ", norm,
+                 ", must be within the range of the scalar type, got ", model.weights.cwiseAbs().maxCoeff());
+  model.weights = std::move(weights);
   detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), true, options.resources);
   problem.set_factors(std::move(decoded.factors));
-  model.weights /= static_cast<Scalar>(norm);
   const double error = detail::unchecked_coordinate_descent(problem, model, options);
   model.weights *= static_cast<Scalar>(norm);
   return error;

@@ -110,7 +110,7 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
   result.start_relative_error = error_of(start);
 
   // As in `AlsIterate` the tensor is the one scaled to norm 1.
-  start.weights /= static_cast<Scalar>(norm);
+  scale_to_norm_one(tensor, norm, problem.threads(), start);
   balance(start);
   AdmmState<Scalar, Quantizer> state(problem, std::move(start.factors), quantizers, options);
   BestModel<Scalar, Quantizer> best{state.quantized_model(), 0};
@@ -143,6 +143,9 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
     unchecked_fit_weights(problem, best.model.weights);
   }
   best.model.weights *= static_cast<Scalar>(norm);
+  // With tiny columns a weight may be more than the scalar holds: that component has to go.
+  for (Scalar& weight : best.model.weights)
+    if (!std::isfinite(weight)) weight = 0;
   result.model = std::move(best.model);
   result.relative_error = error_of(decode(result.model));
   result.seconds = stopwatch.seconds();

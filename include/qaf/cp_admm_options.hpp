@@ -73,7 +73,7 @@ struct CpAdmmOptions {
   /// The float solver whose result is the start. (`start.resources` is not used either.)
   CpAlsOptions start = extrapolated();
 
-  /// How much of the noise that rounding the factors will add the start prepares for, 0 or more:
+  /// How much of the noise that rounding the factors will add the start prepares for, 0 to 1e4:
   /// `start_noise` times the `quantization_noise` of a factor of mode n is added to `start.noise[n]`. 0 starts from
   /// plain CP-ALS, as the paper does.
   double start_noise = 0.35;
@@ -157,7 +157,7 @@ inline void validate(const CpAdmmOptions& options) {
   if (options.starts < 0) detail::fail("CpAdmmOptions", "starts must be 0 or more, got ", options.starts);
   if (options.partial_restarts < 0)
     detail::fail("CpAdmmOptions", "partial_restarts must be 0 or more, got ", options.partial_restarts);
-  in_range("start_noise", options.start_noise, 0, "0 or more and finite", any);
+  in_range("start_noise", options.start_noise, 0, "from 0 to 10000", detail::most_noise);
   validate(options.resources);
   validate(options.descent);
   validate(options.start);

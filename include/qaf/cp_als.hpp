@@ -19,6 +19,12 @@
 #include <qaf/weighted_tensor.hpp>
 
 namespace qaf {
+namespace detail {
+
+// Of one mode: the product over all modes stays in float's range, and nothing survives much less.
+inline constexpr double most_noise = 1e4;
+
+}  // namespace detail
 
 /// Settings of `cp_als`.
 struct CpAlsOptions {
@@ -30,15 +36,15 @@ struct CpAlsOptions {
   double tolerance = 1e-6;
 
   /// The relative power `|E_n|^2 / |A_n|^2` of an error E that each factor is going to get, such as a quantizer's
-  /// `quantization_noise`: one a mode, one for all, or none; 0 or more. What independent errors of that power add to
+  /// `quantization_noise`: one a mode, one for all, or none; 0 to 1e4. What independent errors of that power add to
   /// the squared error, `sum_r (prod_n (1 + noise_n) - 1) lambda_r^2`, is then minimized with it. This keeps
   /// components from growing against each other, which costs a little error and makes the factors easy to quantize.
   std::vector<double> noise = {};
 
-  /// Where it is above `noise`: the power of the noise in the first sweep, from which it falls geometrically to `noise`
-  /// in the first half of the sweeps. Strong components come first and the others find better places around them
-  /// than when all come at once. It needs `max_iterations` to be the number of sweeps wanted, not a bound that is never
-  /// met.
+  /// Where it is above `noise`: the power of the noise in the first sweep, 0 to 1e4, from which it falls geometrically
+  /// to `noise` in the first half of the sweeps. Strong components come first and the others find better places around
+  /// them than when all come at once. It needs `max_iterations` to be the number of sweeps wanted, not a bound that is
+  /// never met.
   double first_noise = 0;
 
   /// Starts each sweep from a point beyond the last one, on the line from the one before: for weights of
@@ -63,10 +69,10 @@ inline void validate(const CpAlsOptions& options) {
   if (!(options.tolerance >= 0 && std::isfinite(options.tolerance)))
     detail::fail("CpAlsOptions", "tolerance must be 0 or more and finite, got ", options.tolerance);
   for (const double power : options.noise)
-    if (!(power >= 0 && std::isfinite(power)))
-      detail::fail("CpAlsOptions", "noise must be 0 or more and finite, got ", power);
-  if (!(options.first_noise >= 0 && std::isfinite(options.first_noise)))
-    detail::fail("CpAlsOptions", "first_noise must be 0 or more and finite, got ", options.first_noise);
+    if (!(power >= 0 && power <= detail::most_noise))
+      detail::fail("CpAlsOptions", "noise must be from 0 to ", detail::most_noise, ", got ", power);
+  if (!(options.first_noise >= 0 && options.first_noise <= detail::most_noise))
+    detail::fail("CpAlsOptions", "first_noise must be from 0 to ", detail::most_noise, ", got ", options.first_noise);
   validate(options.resources);
 }
 
@@ -170,7 +176,7 @@ class AlsIterate {
   /// `problem` must outlive this.
   AlsIterate(AlternatingProblem<Scalar>& problem, CpModel<Scalar> start, bool extrapolates)
       : problem_(problem), extrapolates_(extrapolates) {
-    start.weights /= static_cast<Scalar>(problem.norm());
+    scale_to_norm_one(problem.tensor(), problem.norm(), problem.threads(), start);
     balance(start);
     model_.weights = std::move(start.weights);
     if (extrapolates_) previous_ = model_.factors = start.factors;
@@ -212,6 +218,8 @@ class AlsIterate {
     if (!extrapolates_) model_.factors = problem_.factors();
     model_.weights.setConstant(static_cast<Scalar>(problem_.norm()));
     normalize(model_);
+    // A component may be larger than a tensor at the end of the range.
+    model_.weights = model_.weights.cwiseMin(std::numeric_limits<Scalar>::max());
     return std::move(model_);
   }
 
@@ -314,6 +322,7 @@ CpAlsResult<Scalar> cp_als(const Tensor& tensor, Index rank, const CpAlsOptions&
   validate(options);
   const double norm = detail::weighted_norm("cp_als", weighted, options.resources);
   const std::vector<Index>& dimensions = weighted.view().dimensions();
+  detail::noise_of_modes("cp_als", options.noise, weighted.view().order());
   if (norm == 0) return detail::zero_result<Scalar>(dimensions, rank, options.seed);
   CpModel<Scalar> start = initialize_random<Scalar>(dimensions, rank, options.seed);
   start.weights *= static_cast<Scalar>(norm);
@@ -326,6 +335,7 @@ template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
 CpAlsResult<Scalar> cp_als(const Tensor& tensor, const CpModel<Scalar>& start, const CpAlsOptions& options = {}) {
   const WeightedTensor<Scalar> weighted = detail::weighted_view<Scalar>(tensor);
   validate(options);
+  detail::noise_of_modes("cp_als", options.noise, weighted.view().order());
   detail::check_start("cp_als", weighted.view(), start);
   const double norm = detail::weighted_norm("cp_als", weighted, options.resources);
   if (norm == 0) return detail::zero_result<Scalar>(weighted.view().dimensions(), start.rank(), options.seed);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include <qaf/dense_tensor.hpp>
@@ -103,25 +104,48 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
   }
 }
 
-/// `relative_error` with the (weighted) norm of the tensor already known, and the arguments already checked.
+/// `|X / d - Xhat| / unit` in the tensor's metric, entry by entry, with the scalar d.
 template <typename Scalar>
-double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm,
-                             int threads) {
+double residual_norm(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, Scalar d, double unit,
+                     int threads) {
   const TensorView<Scalar>& view = tensor.view();
-  const double unit = norm > 0 ? norm : 1;
   const bool plain = tensor.is_plain();
   Vector<Scalar> residual(plain ? 0 : view.size());
   double sum = 0;
   for_each_reconstructed_block(model, view.storage_order(), threads, [&](Index begin, const Matrix<Scalar>& block) {
     const Eigen::Map<const Matrix<Scalar>> entries(view.data() + begin, block.rows(), block.cols());
     if (plain)
-      sum += ((entries - block).template cast<double>() / unit).squaredNorm();
+      sum += ((entries / d - block).template cast<double>() / unit).squaredNorm();
     else
-      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) =
-          (entries - block) / static_cast<Scalar>(unit);
+      Eigen::Map<Matrix<Scalar>>(residual.data() + begin, block.rows(), block.cols()) = entries / d - block;
   });
-  const double error = plain ? std::sqrt(sum) : weighted_norm(tensor, std::move(residual), threads);
-  return norm == 0 && error > 0 ? std::numeric_limits<double>::infinity() : error;
+  if (plain) return std::sqrt(sum);
+  // The squares of what is divided by so much stay within the scalar's range.
+  constexpr double far = 1e6;
+  const double largest = static_cast<double>(residual.cwiseAbs().maxCoeff());
+  const double divisor = largest > far * unit ? largest : unit;
+  residual /= static_cast<Scalar>(divisor);
+  return weighted_norm(tensor, std::move(residual), threads) * (divisor / unit);
+}
+
+template <typename Scalar>
+Vector<double> normalize_factors(CpModel<Scalar>& model);
+
+/// `relative_error` with the (weighted) norm of the tensor already known, and the arguments already checked.
+template <typename Scalar>
+double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm,
+                             int threads) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (norm == 0) return residual_norm(tensor, model, Scalar(1), 1, threads) == 0 ? 0 : infinity;
+  double error = infinity;
+  if (!is_extreme_norm<Scalar>(norm)) error = residual_norm(tensor, model, Scalar(1), norm, threads);
+  if (std::isfinite(error)) return error;
+  // Products that leave the scalar's range on their way: normalized and divided by the norm, a model is in its middle.
+  CpModel<Scalar> scaled{model.factors, Vector<Scalar>::Ones(model.rank())};
+  const Vector<double> weights = model.weights.template cast<double>() / norm;
+  scaled.weights = weights.cwiseProduct(normalize_factors(scaled)).template cast<Scalar>();
+  error = residual_norm(tensor, scaled, static_cast<Scalar>(norm), 1, threads);
+  return std::isnan(error) ? infinity : error;  // entries of a finite model that no scalar holds
 }
 
 }  // namespace detail
@@ -154,7 +178,8 @@ DenseTensor<Scalar> reconstruct(const CpModel<Scalar>& model, StorageOrder stora
 }
 
 /// The relative error `|X - Xhat| / |X|` from the entries themselves: what the library reports; of a weighted tensor in
-/// its own norm. Of a tensor of zeros it is 0 where the model is zero too, else infinity.
+/// its own norm. Of a tensor of zeros it is 0 where the model is zero too, else infinity; infinity also where residuals
+/// over the norm, or their squares, leave the range.
 /// Errors: NaN or infinity in the tensor, a model of another size, a field of `resources` out of range.
 /// Cost: `2 prod(I) R` flops; the reconstruction never stands in memory as a whole, but with weights.
 template <typename Tensor, typename Scalar = detail::TensorScalar<Tensor>>
@@ -216,6 +241,52 @@ Vector<double> normalize_factors(CpModel<Scalar>& model) {
     for (Index r = 0; r < weights.size(); ++r) weights[r] *= norms[r];
   }
   return weights;
+}
+
+/// The norms of the components of a model, at most the largest double.
+template <typename Scalar>
+Vector<double> component_norms(const CpModel<Scalar>& model) {
+  Vector<double> norms = model.weights.template cast<double>().cwiseAbs();
+  for (Index r = 0; r < model.rank(); ++r) {
+    for (const Matrix<Scalar>& factor : model.factors) norms[r] *= column_norm(factor, r);
+    norms[r] = std::min(norms[r], std::numeric_limits<double>::max());
+  }
+  return norms;
+}
+
+/// The weights of a model for the tensor scaled to norm 1: `weights / norm`. Where a component is so many times larger
+/// than the tensor that nothing would be left of it if others cancelled it, all are scaled down to that of the tensor:
+/// the error falls with them, and Gram matrices do not overflow. Nor do they by a large weight of a component of zeros,
+/// which becomes 1. Infinite only where columns are as tiny as weights are large.
+template <typename Scalar>
+Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
+  constexpr double epsilon = std::numeric_limits<Scalar>::epsilon();
+  const Vector<double> norms = component_norms(model);
+  const double largest = norms.maxCoeff();
+  const bool is_far = largest * epsilon > norm;
+  Vector<Scalar> weights = is_far ? (model.weights.template cast<double>() / largest).template cast<Scalar>()
+                                  : Vector<Scalar>(model.weights / static_cast<Scalar>(norm));
+  for (Index r = 0; r < model.rank(); ++r)
+    if (norms[r] == 0 && std::abs(static_cast<double>(weights[r])) * epsilon > 1) weights[r] = 1;
+  return weights;
+}
+
+/// Makes of a start for a tensor of that norm, above 0, one for the tensor scaled to norm 1. A start that is worse than
+/// none by far is scaled down, for a least-squares update would leave the rounding errors of its size.
+template <typename Scalar>
+void scale_to_norm_one(const WeightedTensor<Scalar>& tensor, double norm, int threads, CpModel<Scalar>& start) {
+  constexpr double far = 1e3;  // in norms of the tensor
+  if (component_norms(start).maxCoeff() > far * norm) {
+    const double error = direct_relative_error(tensor, start, norm, threads);
+    if (std::isfinite(error) && error > far)
+      start.weights = (start.weights.template cast<double>() / (1 + error)).template cast<Scalar>();
+  }
+  Vector<Scalar> weights = weights_over_norm(start, norm);
+  if (!weights.allFinite()) {
+    start.weights = normalize_factors(start).template cast<Scalar>();
+    weights = weights_over_norm(start, norm);
+  }
+  start.weights = std::move(weights);
 }
 
 }  // namespace detail

@@ -158,7 +158,10 @@ class CorrectionState {
  public:
   /// `model` is of the tensor scaled to norm 1; `problem` must outlive this.
   CorrectionState(AlternatingProblem<Scalar>& problem, CpModel<Scalar> model, double norm) : problem_(problem) {
-    weights_ = normalize_factors(model) / norm;
+    constexpr double most = 1e150;  // squares of weights stay in range
+    weights_ = normalize_factors(model);
+    const double largest = std::max(weights_.cwiseAbs().maxCoeff() / most, norm);
+    weights_ /= largest;
     problem_.set_factors(std::move(model.factors));
     for (Index mode = 0; mode < problem_.order(); ++mode) {
       const ModeMetric<Scalar>& metric = problem_.metric(mode);

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cmath>
+#include <cstddef>
 #include <utility>
+#include <vector>
 
 #include <qaf/cp_model.hpp>
 #include <qaf/detail/alternating_problem.hpp>
@@ -15,13 +18,18 @@
 namespace qaf {
 namespace detail {
 
-/// `fit_weights` of factors that stand in a problem; returns the relative error.
+/// `fit_weights` of factors whose Gram matrices neither overflow nor vanish.
 template <typename Scalar>
-double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
+double fit_weights_of_moderate_factors(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
   const Matrix<Scalar>& all = problem.gram_of_others(Index{-1});
   const Matrix<Scalar> y = inner_products(problem.mttkrp(0), problem.seen(0)).transpose();  // 1 x R
   Matrix<Scalar> row = weights.transpose();
-  const double before = fast_relative_error(1.0, y, row, all);
+  double before = fast_relative_error(1.0, y, row, all);
+  if (!(before <= 1)) {  // worse than none: what is far off would leave its own rounding errors
+    row.setZero();
+    weights.setZero();
+    before = 1;
+  }
   problem.cholesky().factorize(all, rounding_damping<Scalar>(all.diagonal()), problem.threads());
   Matrix<Scalar> step = y - product(row, all, problem.threads());
   problem.cholesky().solve_on_the_right(problem.threads(), step);
@@ -30,6 +38,40 @@ double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>
   if (!(after < before)) return before;  // nothing but rounding is left to gain
   weights = row.transpose();
   return after;
+}
+
+/// `fit_weights` of factors that stand in a problem; returns the relative error.
+template <typename Scalar>
+double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
+  constexpr double far = 1e4;  // norms whose squares, multiplied over some modes, stay in float's range
+  const Index rank = problem.rank();
+  Vector<double> sizes = Vector<double>::Ones(rank);
+  std::vector<Vector<Scalar>> inverses;
+  bool moderate = true;
+  for (Index mode = 0; mode < problem.order(); ++mode) {
+    inverses.push_back(Vector<Scalar>::Ones(rank));
+    for (Index r = 0; r < rank; ++r) {
+      const double norm = column_norm(problem.factor(mode), r);
+      if (!(norm > 0)) continue;
+      moderate = moderate && norm > 1 / far && norm < far;
+      sizes[r] *= norm;
+      inverses.back()[r] = static_cast<Scalar>(1 / norm);
+    }
+  }
+  if (moderate) return fit_weights_of_moderate_factors(problem, weights);
+  // The same of columns of norm 1.
+  const std::vector<Matrix<Scalar>> factors = problem.factors();
+  for (Index mode = 0; mode < problem.order(); ++mode)
+    problem.scale_factor(mode, inverses[static_cast<std::size_t>(mode)]);
+  Vector<Scalar> of_units = weights.template cast<double>().cwiseProduct(sizes).template cast<Scalar>();
+  const double error = fit_weights_of_moderate_factors(problem, of_units);
+  for (Index r = 0; r < rank; ++r) {
+    // A component with columns so tiny that no weight brings it to size stays away.
+    const Scalar weight = static_cast<Scalar>(static_cast<double>(of_units[r]) / sizes[r]);
+    weights[r] = std::isfinite(weight) ? weight : Scalar(0);
+  }
+  problem.set_factors(factors);
+  return error;
 }
 
 }  // namespace detail
@@ -49,9 +91,9 @@ double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& mo
     model.weights.setZero();
     return 0;
   }
+  Vector<Scalar> weights = detail::weights_over_norm(decoded, norm);
   detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), false, resources);
   problem.set_factors(std::move(decoded.factors));
-  Vector<Scalar> weights = model.weights / static_cast<Scalar>(norm);
   const double error = detail::unchecked_fit_weights(problem, weights);
   model.weights = weights * static_cast<Scalar>(norm);
   return error;

@@ -56,7 +56,8 @@ CpAlsResult<Scalar> unchecked_start(const WeightedTensor<Scalar>& tensor, Index 
   als.noise = noise_of_modes("cp_admm", als.noise, tensor.view().order());
   for (std::size_t n = 0; n < quantizers.size() && options.start_noise > 0; ++n) {
     const Index length = tensor.view().dimension(static_cast<Index>(n));
-    als.noise[n] += options.start_noise * quantization_noise<Scalar>(quantizers[n], length, rank);
+    const double power = options.start_noise * quantization_noise<Scalar>(quantizers[n], length, rank);
+    als.noise[n] = std::min(als.noise[n] + power, most_noise);
   }
 
   CpAlsResult<Scalar> best = cp_als(tensor, rank, als);

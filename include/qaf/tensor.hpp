@@ -185,6 +185,15 @@ auto floating_point_view(const Tensor& tensor) {
   return tensor_view(tensor);
 }
 
+/// Whether a tensor of that norm lies so near to an end of the scalar's range that products with its entries may leave
+/// it.
+template <typename Scalar>
+bool is_extreme_norm(double norm) {
+  constexpr double far = 1e6;
+  constexpr double least = std::numeric_limits<Scalar>::min(), most = std::numeric_limits<Scalar>::max();
+  return norm < least * far || norm > most / far;
+}
+
 /// `|X|_F`, without overflow or underflow on the way. Errors, in the name of `function`: NaN or
 /// infinity among the entries, with the position of the first; a norm that `Scalar` cannot hold.
 template <typename Scalar>

@@ -8,13 +8,15 @@
 #include "memory_file.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const MemoryFile file;
-  file.set(data, size);
+  static const MemoryFile memory;
+  memory.set(data, size);
   try {
-    qaf::read_safetensors_metadata(file.path());
-    for (const qaf::SafetensorsEntry& entry : qaf::list_safetensors(file.path())) {
+    // What `list_safetensors` and `read_safetensors` do, but the header is read once and not once for every tensor.
+    qaf::detail::InputFile file(memory.path());
+    const qaf::detail::safetensors::Header header = qaf::detail::safetensors::read_header(file);
+    for (const qaf::SafetensorsEntry& entry : header.entries) {
       try {
-        qaf::read_safetensors<double>(file.path(), entry.name);
+        qaf::detail::safetensors::read_tensor<double>(file, header, entry.name);
       } catch (const qaf::IoError&) {  // of another type
       }
     }

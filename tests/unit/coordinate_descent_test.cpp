@@ -162,6 +162,35 @@ TEST_CASE("Coordinate descent works the same at every scale of the data, and nam
   CHECK((model.weights.array() == 0).all());
 }
 
+TEST_CASE("Weights far larger than a tiny tensor come down, finite, or are refused", "[coordinate_descent]") {
+  const auto tensor = support::low_rank_tensor<float>({6, 5, 4}, 4, 0.3, 3, StorageOrder::column_major);
+  auto model = qaf::quantize(qaf::cp_als(tensor, 4).model, with_bits(3, Granularity::component));
+  const auto tiny = support::scaled(tensor, 1e-40);  // subnormal
+  const double before = qaf::relative_error(tiny, model);
+  auto descended = model;
+  CHECK(std::isfinite(qaf::coordinate_descent(tiny, descended, sweeps(3))));
+  CHECK(descended.weights.allFinite());
+  CHECK(qaf::relative_error(tiny, descended) <= before);
+  for (auto& factor : model.factors) factor.parameters.scales *= 1e-13F;
+  model.weights.setConstant(1e38F);
+  const std::string text =
+      support::error_text([&] { qaf::coordinate_descent(support::scaled(tensor, 1e-3), model, sweeps(1)); });
+  CHECK(text.find("qaf::coordinate_descent: the weights of the model, over the norm of the tensor 0.") == 0);
+  CHECK(text.find(", must be within the range of the scalar type, got 1e+38") != std::string::npos);
+}
+
+TEST_CASE("A component of zeros stays harmless whatever its weight", "[coordinate_descent]") {
+  const auto tensor = support::low_rank_tensor<float>({6, 5, 4}, 4, 0.3, 3, StorageOrder::column_major);
+  auto model = qaf::quantize(qaf::cp_als(tensor, 4).model, with_bits(3, Granularity::component));
+  model.factors[1].codes.col(2).setZero();
+  const auto tiny = support::scaled(tensor, 1e-30);
+  model.weights *= 1e-30F;
+  model.weights[2] = 1;  // the square of 1e30 is infinite
+  const double before = qaf::relative_error(tiny, model);
+  CHECK(qaf::coordinate_descent(tiny, model, sweeps(3)) <= before + 1e-5);
+  CHECK(qaf::relative_error(tiny, model) <= before + 1e-5);
+}
+
 TEST_CASE("Columns whose best values no float holds stay as they are", "[coordinate_descent]") {
   const auto tensor = support::low_rank_tensor<double>({4, 4, 4}, 2, 0.1, 3, StorageOrder::row_major);
   auto model = qaf::quantize(qaf::cp_als(tensor, 2).model, with_bits(4, Granularity::component));

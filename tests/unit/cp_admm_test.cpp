@@ -407,6 +407,18 @@ TEMPLATE_TEST_CASE("ADMM works the same at every scale of the data", "[cp_admm]"
   }
 }
 
+TEMPLATE_TEST_CASE("From a start far larger than the tensor ADMM still ends better than no model", "[cp_admm]", float,
+                   double) {
+  const auto tensor = support::scaled(support::random_tensor<TestType>({6, 5, 4}, StorageOrder::row_major), 1e-30);
+  qaf::UniformQuantizer quantizer;
+  quantizer.bits = 4;
+  qaf::CpAdmmOptions options;
+  options.max_iterations = 2;
+  const auto result = qaf::cp_admm(tensor, support::random_model<TestType>({6, 5, 4}, 3), quantizer, options);
+  CHECK(result.relative_error <= 1);
+  CHECK(result.model.weights.allFinite());
+}
+
 TEMPLATE_TEST_CASE("ADMM works for more components than any mode has entries", "[cp_admm]", float, double) {
   const auto tensor = support::random_tensor<TestType>({5, 4, 3}, StorageOrder::column_major);
   const auto quantizer = with_bits(4);
@@ -504,10 +516,8 @@ TEMPLATE_TEST_CASE("ADMM refuses what it cannot use before any work", "[cp_admm]
       {with([&](auto& o) { o.tolerance = nan; }),
        "qaf::CpAdmmOptions: tolerance must be 0 or more and finite, got nan"},
       {with([](auto& o) { o.tolerance = -2; }), "qaf::CpAdmmOptions: tolerance must be 0 or more and finite, got -2"},
-      {with([](auto& o) { o.start_noise = -1; }),
-       "qaf::CpAdmmOptions: start_noise must be 0 or more and finite, got -1"},
-      {with([&](auto& o) { o.start_noise = nan; }),
-       "qaf::CpAdmmOptions: start_noise must be 0 or more and finite, got nan"},
+      {with([](auto& o) { o.start_noise = -1; }), "qaf::CpAdmmOptions: start_noise must be from 0 to 10000, got -1"},
+      {with([&](auto& o) { o.start_noise = nan; }), "qaf::CpAdmmOptions: start_noise must be from 0 to 10000, got nan"},
       {with([](auto& o) { o.first_penalty = 0; }),
        "qaf::CpAdmmOptions: first_penalty must be above 0 and finite, got 0"},
       {with([](auto& o) { o.last_penalty = 0.01; }),
@@ -519,7 +529,7 @@ TEMPLATE_TEST_CASE("ADMM refuses what it cannot use before any work", "[cp_admm]
       {with([](auto& o) { o.start.max_iterations = 0; }),
        "qaf::CpAlsOptions: max_iterations must be at least 1, got 0"},
       {with([](auto& o) { o.start.noise = std::vector<double>{-1}; }),
-       "qaf::CpAlsOptions: noise must be 0 or more and finite, got -1"}};
+       "qaf::CpAlsOptions: noise must be from 0 to 10000, got -1"}};
   for (const auto& bad : bad_options) {
     const auto& options = bad.first;  // a structured binding cannot be captured in C++17
     const std::string& sentence = bad.second;

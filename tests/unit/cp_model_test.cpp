@@ -156,6 +156,28 @@ TEMPLATE_TEST_CASE("The relative error is the same at every scale of the data", 
   }
 }
 
+TEMPLATE_TEST_CASE("The relative error near the ends of the scalar's range is that of the middle", "[cp_model]", float,
+                   double) {
+  CpModel<TestType> model = support::random_model<TestType>({5, 4, 3}, 1);
+  const auto tensor = support::random_tensor<TestType>({5, 4, 3}, StorageOrder::column_major);
+  const double expected = qaf::relative_error(tensor, model);
+  // Weight and first column together are beyond the range, the model is not.
+  const auto large = static_cast<TestType>(static_cast<double>(std::numeric_limits<TestType>::max()) / 1e4);
+  CpModel<TestType> of_large = model;
+  of_large.weights *= large;
+  of_large.factors[0] *= TestType(1e6);
+  of_large.factors[1] *= TestType(1e-3);
+  of_large.factors[2] *= TestType(1e-3);
+  CHECK(qaf::relative_error(support::scaled(tensor, static_cast<double>(large)), of_large) ==
+        Approx(expected).epsilon(1e-5));
+  const double small = 1e3 * static_cast<double>(std::numeric_limits<TestType>::denorm_min());
+  CpModel<TestType> of_small = model;
+  of_small.weights *= static_cast<TestType>(small);
+  for (qaf::Matrix<TestType>& factor : of_small.factors) factor *= TestType(0.5);
+  of_small.factors[0] *= TestType(8);
+  CHECK(qaf::relative_error(support::scaled(tensor, small), of_small) == Approx(expected).epsilon(0.02));
+}
+
 TEMPLATE_TEST_CASE("The relative error of a zero tensor is 0 or infinite", "[cp_model]", float, double) {
   const DenseTensor<TestType> zeros({4, 3, 2});
   CpModel<TestType> model = support::random_model<TestType>({4, 3, 2}, 2);

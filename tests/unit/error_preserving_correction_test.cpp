@@ -431,3 +431,13 @@ TEMPLATE_TEST_CASE("The correction refuses what it cannot use, and says what", "
   CHECK_ERROR(qaf::error_preserving_correction(tensor, start),
               function + "every entry of the tensor must be finite, got nan at position 5 in storage order");
 }
+
+TEMPLATE_TEST_CASE("A start beyond all bounds of a tiny tensor becomes the zero model, never NaN",
+                   "[error_preserving_correction]", float, double) {
+  const double tiny = 1e4 * static_cast<double>(std::numeric_limits<TestType>::denorm_min());
+  const auto tensor = support::scaled(support::random_tensor<TestType>({5, 4, 3}, StorageOrder::row_major), tiny);
+  const auto result = qaf::error_preserving_correction(tensor, support::random_model<TestType>({5, 4, 3}, 2));
+  CHECK(result.model.weights.isZero());
+  CHECK(result.relative_error == Approx(1));
+  CHECK(result.weights_norm == 0);
+}

@@ -76,3 +76,33 @@ TEST_CASE("Fitting weights to zeros gives zeros, and bad input is named", "[fit_
   CHECK(qaf::fit_weights(qaf::DenseTensor<float>({4, 3, 2}), model) == 0);
   CHECK((model.weights.array() == 0).all());
 }
+
+TEMPLATE_TEST_CASE("Weights worse than none leave nothing of themselves", "[fit_weights]", float, double) {
+  const auto tensor = support::low_rank_tensor<TestType>({8, 7, 6}, 4, 0.3, 2, StorageOrder::column_major);
+  auto model = quantized(tensor, 3);
+  const double expected = qaf::fit_weights(tensor, model);
+  for (const double scale : {1e12, 1e30}) {
+    auto far = model;
+    far.weights *= static_cast<TestType>(scale);
+    CHECK(qaf::fit_weights(tensor, far) == Approx(expected).epsilon(1e-3));
+    CHECK(qaf::relative_error(tensor, far) == Approx(expected).epsilon(1e-2));
+  }
+  const double tiny = 1e4 * static_cast<double>(std::numeric_limits<TestType>::denorm_min());
+  const auto tiny_tensor = support::scaled(tensor, tiny);  // 1 over its norm is infinite
+  auto far = model;
+  CHECK(qaf::fit_weights(tiny_tensor, far) == Approx(expected).epsilon(1e-2));
+  CHECK(far.weights.allFinite());
+}
+
+TEMPLATE_TEST_CASE("Weights are fitted to columns of any norm", "[fit_weights]", float, double) {
+  const auto tensor = support::low_rank_tensor<TestType>({8, 7, 6}, 4, 0.3, 2, StorageOrder::column_major);
+  auto model = quantized(tensor, 3);
+  const double expected = qaf::fit_weights(tensor, model);
+  for (const float scale : {1e-11F, 1e11F}) {  // squares of the products leave float's range
+    auto other = model;
+    for (auto& factor : other.factors) factor.parameters.scales *= scale;
+    other.weights.setZero();
+    CHECK(qaf::fit_weights(tensor, other) == Approx(expected).epsilon(1e-3));
+    CHECK(qaf::relative_error(tensor, other) == Approx(expected).epsilon(1e-2));
+  }
+}

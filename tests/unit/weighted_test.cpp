@@ -266,6 +266,15 @@ TEMPLATE_TEST_CASE("What weighs more is fitted better", "[weighted]", float, dou
         0.9 * qaf::cp_admm(tensor, 8, with_bits(4)).relative_error);
 }
 
+TEST_CASE("The weighted error of a model far larger than a tiny tensor is finite and right", "[weighted]") {
+  const auto tensor = support::scaled(support::random_tensor<float>({4, 3, 2}, StorageOrder::row_major), 1e-30);
+  const auto model = support::random_model<float>({4, 3, 2}, 2);
+  const qaf::Matrix<double> importances = qaf::Matrix<double>::Constant(4, 1, 3.0);  // weigh the same after all
+  const double plain = qaf::relative_error(tensor, model);
+  CHECK(plain > 1e28);
+  CHECK(qaf::relative_error(qaf::weighted(tensor, {importances, {}, {}}), model) == Approx(plain).epsilon(1e-5));
+}
+
 TEST_CASE("Bad metrics are refused by name", "[weighted]") {
   const auto tensor = support::random_tensor<double>({3, 2}, StorageOrder::column_major);
   const Matrix<double> none;

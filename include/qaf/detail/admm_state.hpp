@@ -86,8 +86,11 @@ class AdmmState {
       const Matrix<Scalar> moved = anchor + momentum_ * (anchor - anchors_[n]);
       anchors_[n] = std::move(anchor);
       const Matrix<Scalar> target = problem_.penalized_minimizer(mode, penalty, moved);
-      if (!target.allFinite()) return std::numeric_limits<double>::quiet_NaN();
-      const Matrix<Scalar> before = std::exchange(value, project(n, target - dual));
+      const Matrix<Scalar> goal = target - dual;
+      // Beyond float's range a quantizer may have no scale.
+      if (!goal.allFinite() || goal.cwiseAbs().maxCoeff() > static_cast<Scalar>(std::numeric_limits<float>::max()))
+        return std::numeric_limits<double>::quiet_NaN();
+      const Matrix<Scalar> before = std::exchange(value, project(n, goal));
       dual += value - target;
       if (step + 1 == inner_iterations_) break;
       const double size = static_cast<double>(value.squaredNorm());

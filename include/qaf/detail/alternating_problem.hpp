@@ -40,7 +40,8 @@ class AlternatingProblem {
       : tensor_(tensor),
         norm_(norm),
         threads_(thread_count(resources.threads)),
-        partials_(tensor.view(), rank, across_sweeps, resources),
+        scaled_entries_(scaled_entries(tensor.view(), norm)),
+        partials_(view_of_entries(), rank, across_sweeps, resources),
         plain_(tensor.is_plain()),
         modes_(static_cast<std::size_t>(tensor.view().order())),
         seen_panels_(modes_.size()) {}
@@ -198,6 +199,18 @@ class AlternatingProblem {
     SymmetricPanels<Scalar> gram;
   };
 
+  // The entries over the norm, where products with the entries themselves may leave the scalar's range; else nothing.
+  static Vector<Scalar> scaled_entries(const TensorView<Scalar>& view, double norm) {
+    if (!is_extreme_norm<Scalar>(norm)) return {};
+    return Eigen::Map<const Vector<Scalar>>(view.data(), view.size()) / static_cast<Scalar>(norm);
+  }
+
+  TensorView<Scalar> view_of_entries() const {
+    const TensorView<Scalar>& view = tensor_.view();
+    if (scaled_entries_.size() == 0) return view;
+    return {scaled_entries_.data(), view.dimensions(), view.storage_order()};
+  }
+
   void take_before(Index mode) {
     Mode& m = modes_[static_cast<std::size_t>(mode)];
     std::swap(m.panels, m.before);
@@ -220,6 +233,7 @@ class AlternatingProblem {
 
   void find_mttkrp(Index mode) {
     f_ = partials_.mttkrp(seen_panels_, mode);
+    if (scaled_entries_.size() > 0) return;
     // Divided, for the inverse of a tiny norm overflows.
     Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(f_.panel(0), f_.size()) /= static_cast<Scalar>(norm_);
   }
@@ -269,6 +283,7 @@ class AlternatingProblem {
   const WeightedTensor<Scalar>& tensor_;
   double norm_;
   int threads_;
+  Vector<Scalar> scaled_entries_;
   PartialProducts<Scalar> partials_;
   bool plain_;
   std::vector<Mode> modes_;
