@@ -28,7 +28,7 @@ check compress_layer "$work/layer.npy" --rank 3 --effort quick --quantizer affin
 check calibrate_network --images "$work/images.npy" --output "$work/moments"
 check compress_network --layers conv2 --effort quick --reduction 100 --calibration "$work/images.npy" \
   --images "$work/images.npy" --labels "$work/labels.npy" --output "$work/network"
-check compress_network --layers conv2 --effort quick --budget 0.5 --calibration none --jobs 2 \
+check compress_network --layers conv1 --effort quick --budget 2 --calibration none --jobs 2 \
   --images "$work/images.npy" --labels "$work/labels.npy" --output "$work/budget"
 check quickstart
 check custom_quantizer

@@ -37,43 +37,42 @@ put() {
     END { exit count != 1 }' "$header" >"$header.new" && mv "$header.new" "$header"
 }
 
-# run TEST FAULT [OPTION]: its program, 0 for no fault.
-run() { QAF_FAULT=$2 timeout 900 "$work/$(echo "$1" | tr / _)" ${3-} >"$work/log.$2.$$" 2>&1; }
+# run PROGRAM FAULT [OPTION]: 0 for no fault.
+run() { QAF_FAULT=$2 timeout 900 "$1" ${3-} >"$1.log" 2>&1; }
 
-# build TEST: fails unless it compiles and passes.
-build() {
-  program=$work/$(echo "$1" | tr / _)
-  ${CXX:-c++} -std=c++17 -O0 -w -DQAF_TEST_DATA="\"$root/tests/data\"" -include "$work/fault.hpp" -I"$work/include" \
-    -I"$root/tests" -isystem "${EIGEN:-/usr/include/eigen3}" "$root/tests/$1_test.cpp" "$work/main.o" -o "$program" &&
-    run "$1" 0 && return
-  echo "$1 does not pass without a fault"
-  return 1
-}
-
-# try NUMBER: one line with what came of a fault; fails unless a test fails.
+# try TEST: builds a test file, demands that it passes as it is and, with a line for each, that it fails for its faults.
 try() {
-  for test in $(field "$1" tests); do
+  program=$work/$(echo "$1" | tr / _)
+  if ! ${CXX:-c++} -std=c++17 -O0 -w -DQAF_TEST_DATA="\"$root/tests/data\"" -include "$work/fault.hpp" \
+    -I"$work/include" -I"$root/tests" -isystem "${EIGEN:-/usr/include/eigen3}" "$root/tests/$1_test.cpp" \
+    "$work/main.o" -o "$program" || ! run "$program" 0
+  then
+    echo "$1 does not pass without a fault"
+    return 1
+  fi
+  failed=0
+  while read -r number test; do
+    [ "$test" = "$1" ] || continue
     status=0
-    run "$test" "$1" --abort || status=$?
-    [ $status = 0 ] && continue
+    run "$program" "$number" --abort || status=$?
     # Catch2 writes the name of a test below a line.
-    by=$(awk '/^-----/ { getline; print; exit }' "$work/log.$1.$$")
-    [ $status = 124 ] && by="it does not end"
-    echo "$1. $(field "$1" fault): noticed by $test: $by"
-    return 0
-  done
-  echo "$1. $(field "$1" fault): NOT NOTICED by $(field "$1" tests)"
-  return 1
+    by=$(awk '/^-----/ { getline; print; exit }' "$program.log")
+    case $status in
+      0) result="NOT NOTICED by $1" failed=1 ;;
+      124) result="noticed by $1, which does not end" ;;
+      *) result="noticed by $1: $by" ;;
+    esac
+    echo "$number. $(field "$number" fault): $result"
+  done <"$work/faults"
+  return $failed
 }
 
-# These for xargs.
-case ${1-} in
-  --build | --try)
-    work=$2
-    "${1#--}" "$3" && exit
-    exit 1
-    ;;
-esac
+# For xargs.
+if [ "${1-}" = --try ]; then
+  work=$2
+  try "$3"
+  exit
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -97,8 +96,7 @@ inline bool qaf_fault(int number) {
 }
 END
 ${CXX:-c++} -std=c++17 -O0 -w -I"$root/tests" -c "$root/tests/unit/main.cpp" -o "$work/main.o"
-for number in $numbers; do field "$number" tests; done | tr ' ' '\n' | sort -u |
-  xargs -P "${JOBS:-2}" -n 1 sh "$0" --build "$work" || failed=1
-echo "$numbers" | xargs -P "${JOBS:-2}" -n 1 sh "$0" --try "$work" || failed=1
+for number in $numbers; do echo "$number $(field "$number" test)"; done >"$work/faults"
+awk '!seen[$2]++ { print $2 }' "$work/faults" | xargs -P "${JOBS:-2}" -n 1 sh "$0" --try "$work" || failed=1
 [ $failed = 0 ] && echo "all are noticed"
 exit $failed
