@@ -11,13 +11,11 @@ least=$2
 tool() { ${CXX:-clang++} -print-prog-name="$1"; }
 
 "$(tool llvm-profdata)" merge -sparse -o "$build/profiles/all.profdata" "$build"/profiles/*.profraw
-objects=
-for program in $(find "$build/tests" "$build/examples" -type f -perm -u+x ! -name '*.so' ! -name '*.cmake' ! -name '*.sh'); do
-  objects="$objects -object $program"
-done
+# The first program is an argument, the others are options.
+objects=$(find "$build/tests" "$build/examples" -type f -perm -u+x ! -name '*.*' | sed '2,$s/^/-object /')
 # shellcheck disable=SC2086  # words of their own
-"$(tool llvm-cov)" export -format=lcov -instr-profile="$build/profiles/all.profdata" $objects \
-  -sources "$root/include" >"$build/coverage.lcov"
+"$(tool llvm-cov)" export -format=lcov -instr-profile="$build/profiles/all.profdata" $objects "$root/include" \
+  >"$build/coverage.lcov"
 
 awk -v include="$root/include/" -v least="$least" '
   function end_run() {
