@@ -1,5 +1,5 @@
-// What every solver and quantizer promises: the same bits for the same seed, the same answer in float and in double, and
-// a valid model with its own error wherever a callback stops it.
+// What every solver and quantizer promises: the same bits for the same seed, the same answer in float and in double,
+// and a valid model with its own error wherever a callback stops it.
 
 #include <algorithm>
 #include <cmath>
