@@ -59,7 +59,7 @@ try() {
     by=$(awk '/^-----/ { getline; print; exit }' "$program.log")
     case $status in
       0) result="NOT NOTICED by $1" failed=1 ;;
-      124) result="noticed by $1, which does not end" ;;
+      124) result="UNDECIDED: $1 did not end in 15 minutes" failed=1 ;;
       *) result="noticed by $1: $by" ;;
     esac
     echo "$number. $(field "$number" fault): $result"
