@@ -1,7 +1,14 @@
 #!/bin/sh
-# Builds and runs all tests: sh tests/run.sh [--all].
-# With --all not only with the compiler at hand, but with g++, with clang++, with libc++, with the address and
-# undefined-behaviour sanitizers, and all sources by clang-tidy.
+# Builds and runs all tests: sh tests/run.sh [--all | PART...].
+# Without an argument with the compiler at hand. With parts only these, with --all all of them:
+#   --coverage  clang's address and undefined-behaviour sanitizers, and how many lines of include/ were run
+#   --threads   clang's thread sanitizer: what shares work between threads
+#   --memory    the example programs on small input under valgrind
+#   --random    solvers and quantizers on random cases, with the sanitizers
+#   --clang     headers, examples and pages with clang++
+#   --libc++    headers, and tests that use much of the standard library, with clang++ and libc++
+#   --gcc       all tests with g++, with the benchmarks and the comparisons with every other choice
+#   --tidy      clang-tidy on all sources
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/examples/support/ensure_packages.sh"
@@ -28,40 +35,109 @@ build_and_test() {
   (cd "$build" && ctest --output-on-failure --parallel 2 $ctest_arguments)
 }
 
-case ${1-} in
-  '')
-    configure default -DCMAKE_BUILD_TYPE=Release  # benchmarks and exhaustive tests: with --all
-    build_and_test ''
-    ;;
-  --all)
-    ensure_packages g++:g++ clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev clang-tidy:clang-tidy \
-      clang-format:clang-format
-    # Sanitizers: the unit tests and the sweep over random cases, with the compiler and the level at which that takes least time.
-    configure sanitizers -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_EXAMPLES=OFF \
-      -DQAF_BUILD_PROPERTY_SWEEP=ON \
-      "-DCMAKE_CXX_FLAGS=-O0 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
-    build_and_test '-R ^(unit|safetensors$|property)' --target qaf_tests qaf_safetensors_tests qaf_property_sweep
-    # The unit tests were clang's above already.
-    configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
-    build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers qaf_every_header qaf_cpp20 qaf_instantiations \
-      qaf_no_exceptions quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
-      qaf_network_tests qaf_compress_network_tests qaf_documentation
-    # Another standard library: all headers, and some programs and tests that use much of it.
-    ensure_packages libc++-dev:/usr/share/doc/libc++-dev libc++abi-dev:/usr/share/doc/libc++abi-dev
-    configure libcxx -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=-stdlib=libc++ \
-      -DQAF_BUILD_EXAMPLES=OFF "-DQAF_UNIT_TESTS=npy;packing;plan_text;tensor"
-    build_and_test '-R ^(unit|fuzz|consumer\.(cpp20|no_exceptions))' --target qaf_tests qaf_every_header qaf_cpp20 \
-      qaf_no_exceptions qaf_replay_npy qaf_replay_plan_text qaf_replay_safetensors qaf_replay_model_file
-    configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON \
-      -DQAF_BUILD_EXHAUSTIVE_TESTS=ON
-    build_and_test ''
-    # Sources of examples and tests, each with the headers that it includes; nothing is built.
-    configure tidy -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_BENCHMARKS=ON \
-      -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
-    run-clang-tidy -p "$build" -j 2 -quiet "^$root/(examples|tests)/"
-    ;;
-  *)
-    echo "tests/run.sh: expected no argument or --all, got '$1'" >&2
-    exit 2
-    ;;
-esac
+# Checked by the address and the undefined-behaviour sanitizer and counted at once, since that takes one build; with the
+# compiler and the level at which it takes least time. Fails below 95 percent of the lines.
+coverage() {
+  ensure_packages clang:clang++ llvm:/usr/share/doc/llvm libclang-rt-dev:/usr/share/doc/libclang-rt-dev
+  configure coverage -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ "-DCMAKE_CXX_FLAGS=-O0 \
+-D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping"
+  rm -rf "$build/profiles"
+  # One file a program: what its runs count is added up in it.
+  LLVM_PROFILE_FILE=$build/profiles/%m.profraw
+  export LLVM_PROFILE_FILE
+  build_and_test '-R ^(unit|threads|safetensors$|onnx$|example|fuzz)' --target qaf_tests qaf_threads_tests \
+    qaf_safetensors_tests qaf_onnx_tests $examples $replays
+  unset LLVM_PROFILE_FILE
+  CXX=clang++ sh "$root/tests/coverage.sh" "$build" 95
+}
+
+# With clang's OpenMP, whose `archer` tells the sanitizer what a team of threads has put in order; g++'s tells it nothing.
+threads() {
+  ensure_packages clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev libomp-dev:/usr/share/doc/libomp-dev
+  configure threads -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ \
+    "-DCMAKE_CXX_FLAGS=-O1 -g1 -fsanitize=thread"
+  OMP_TOOL_LIBRARIES=$(clang++ -print-file-name=libarcher.so)
+  TSAN_OPTIONS=ignore_noninstrumented_modules=1
+  export OMP_TOOL_LIBRARIES TSAN_OPTIONS
+  build_and_test '-R ^(threads|example.(compress_network|stopped_programs))' --target qaf_threads_tests \
+    qaf_compress_network_tests qaf_stopped_programs_tests
+  unset OMP_TOOL_LIBRARIES TSAN_OPTIONS
+}
+
+# The example programs as they are, and on the least of input.
+memory() {
+  ensure_packages valgrind:valgrind
+  configure memory -DCMAKE_BUILD_TYPE=Memory "-DCMAKE_CXX_FLAGS=-O1 -g1 -DNDEBUG"
+  cmake --build "$build" --parallel 2 --target quickstart custom_quantizer compress_layer calibrate_network compress_network
+  sh "$root/tests/memory.sh" "$build/examples"
+}
+
+# Sanitizers as above, without counting.
+random_cases() {
+  ensure_packages clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev
+  configure random -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_EXAMPLES=OFF \
+    -DQAF_BUILD_PROPERTY_SWEEP=ON \
+    "-DCMAKE_CXX_FLAGS=-O1 -g1 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
+  build_and_test '-R ^property' --target qaf_property_sweep
+}
+
+# The unit tests are clang's in `coverage`.
+clang() {
+  ensure_packages clang:clang++
+  configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
+  # shellcheck disable=SC2086  # words of their own
+  build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers \
+    qaf_every_header qaf_cpp20 qaf_instantiations qaf_no_exceptions $examples qaf_documentation
+}
+
+libcxx() {
+  ensure_packages clang:clang++ libc++-dev:/usr/share/doc/libc++-dev libc++abi-dev:/usr/share/doc/libc++abi-dev
+  configure libcxx -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS=-stdlib=libc++ \
+    -DQAF_BUILD_EXAMPLES=OFF "-DQAF_UNIT_TESTS=npy;packing;plan_text;tensor"
+  # shellcheck disable=SC2086
+  build_and_test '-R ^(unit|fuzz|consumer\.(cpp20|no_exceptions))' --target qaf_tests qaf_every_header qaf_cpp20 \
+    qaf_no_exceptions $replays
+}
+
+gcc() {
+  ensure_packages g++:g++
+  configure gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DQAF_BUILD_BENCHMARKS=ON \
+    -DQAF_BUILD_EXHAUSTIVE_TESTS=ON
+  build_and_test ''
+}
+
+# Each source with the headers that it includes; nothing is built.
+tidy() {
+  ensure_packages clang:clang++ clang-tidy:clang-tidy
+  configure tidy -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_BENCHMARKS=ON \
+    -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+  run-clang-tidy -p "$build" -j 2 -quiet "^$root/(examples|tests)/"
+}
+
+examples="quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
+  qaf_network_tests qaf_compress_network_tests qaf_stopped_programs_tests qaf_two_sided_ternary_tests"
+replays="qaf_replay_npy qaf_replay_plan_text qaf_replay_safetensors qaf_replay_model_file qaf_replay_network_description"
+if [ $# -eq 0 ]; then
+  configure default -DCMAKE_BUILD_TYPE=Release
+  build_and_test ''
+fi
+if [ "${1-}" = --all ]; then
+  set -- --coverage --threads --memory --random --clang --libc++ --gcc --tidy
+fi
+for part in "$@"; do
+  case $part in
+    --coverage) coverage ;;
+    --threads) threads ;;
+    --memory) memory ;;
+    --random) random_cases ;;
+    --clang) clang ;;
+    --libc++) libcxx ;;
+    --gcc) gcc ;;
+    --tidy) tidy ;;
+    *)
+      echo "tests/run.sh: expected no argument, --all, --coverage, --threads, --memory, --random, --clang, --libc++, --gcc" \
+        "or --tidy, got '$part'" >&2
+      exit 2
+      ;;
+  esac
+done

@@ -59,7 +59,12 @@ TEST_CASE("A watch leaves the handler that was there", "[parallel_jobs]") {
 }
 
 // Sanitizers need the addresses that this takes away.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define QAF_TEST_IS_SANITIZED 1
+#endif
+#endif
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(QAF_TEST_IS_SANITIZED)
 TEST_CASE("Where no thread can be started all jobs run in this one", "[parallel_jobs]") {
   const pid_t child = fork();
   REQUIRE(child >= 0);

@@ -82,6 +82,23 @@ TEMPLATE_TEST_CASE("No sweep of coordinate descent raises the true error", "[coo
   }
 }
 
+TEST_CASE("Coordinate descent over several blocks of columns knows its true error", "[coordinate_descent]") {
+  // Columns are taken 64 at a time; those of other blocks have to learn what changed in one.
+  const auto tensor = support::random_tensor<double>({9, 8, 7}, StorageOrder::row_major);
+  for (const Index rank : {64, 65, 130}) {
+    CAPTURE(rank);
+    auto model = qaf::quantize(support::random_model<double>({9, 8, 7}, rank), with_bits(3, Granularity::component));
+    double error = qaf::relative_error(tensor, model);
+    for (int sweep = 0; sweep < 3; ++sweep) {
+      const double told = qaf::coordinate_descent(tensor, model, sweeps(1));
+      const double next = qaf::relative_error(tensor, model);
+      CHECK(told == Approx(next).epsilon(1e-6));
+      CHECK(next <= error * (1 + support::Tolerance<double>::rise));
+      error = next;
+    }
+  }
+}
+
 TEST_CASE("Where coordinate descent ends, no entry's next code is better", "[coordinate_descent]") {
   const auto tensor = support::low_rank_tensor<double>({6, 5, 4}, 4, 0.3, 3, StorageOrder::column_major);
   for (const Granularity granularity : {Granularity::tensor, Granularity::component, Granularity::row}) {

@@ -106,3 +106,16 @@ TEMPLATE_TEST_CASE("Weights are fitted to columns of any norm", "[fit_weights]",
     CHECK(qaf::relative_error(tensor, other) == Approx(expected).epsilon(1e-2));
   }
 }
+
+TEMPLATE_TEST_CASE("Systems are damped by the size of their rounding errors, and nowhere by 0", "[fit_weights]", float,
+                   double) {
+  constexpr TestType epsilon = std::numeric_limits<TestType>::epsilon();
+  qaf::Vector<TestType> diagonal(3);
+  diagonal << 4, TestType(0.01), 0;
+  const qaf::Vector<TestType> damping = qaf::detail::rounding_damping<TestType>(diagonal);
+  for (qaf::Index r = 0; r < 3; ++r) {
+    CHECK(damping[r] > 0);
+    CHECK(damping[r] >= epsilon * diagonal[r]);
+    CHECK(damping[r] <= 100 * epsilon * (diagonal[r] + epsilon));
+  }
+}
