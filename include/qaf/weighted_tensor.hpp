@@ -10,6 +10,7 @@
 #include <qaf/detail/contraction.hpp>
 #include <qaf/detail/mode_metric.hpp>
 #include <qaf/detail/mode_view.hpp>
+#include <qaf/resources.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 
