@@ -250,8 +250,8 @@ double coordinate_descent(const Tensor& tensor, QuantizedCpModel<Scalar, Quantiz
   detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), true, options.resources);
   problem.set_factors(std::move(decoded.factors));
   const double error = detail::unchecked_coordinate_descent(problem, model, options);
-  model.weights *= static_cast<Scalar>(norm);
-  return error;
+  if (!detail::scale_to_norm(norm, model.weights)) return error;
+  return detail::direct_relative_error(weighted, decode(model), norm, problem.threads());
 }
 
 }  // namespace qaf

@@ -142,10 +142,7 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
     unchecked_coordinate_descent(problem, best.model, options.descent);
     unchecked_fit_weights(problem, best.model.weights);
   }
-  best.model.weights *= static_cast<Scalar>(norm);
-  // With tiny columns a weight may be more than the scalar holds: that component has to go.
-  for (Scalar& weight : best.model.weights)
-    if (!std::isfinite(weight)) weight = 0;
+  scale_to_norm(norm, best.model.weights);
   result.model = std::move(best.model);
   result.relative_error = error_of(decode(result.model));
   result.seconds = stopwatch.seconds();

@@ -131,6 +131,15 @@ double residual_norm(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>
 template <typename Scalar>
 Vector<double> normalize_factors(CpModel<Scalar>& model);
 
+/// `a b / c`, where only the result has to be within the range.
+inline double product_over(double a, double b, double c) {
+  int a_exponent = 0, b_exponent = 0, c_exponent = 0;
+  a = std::frexp(a, &a_exponent);
+  b = std::frexp(b, &b_exponent);
+  c = std::frexp(c, &c_exponent);
+  return std::ldexp(a * b / c, a_exponent + b_exponent - c_exponent);
+}
+
 /// `relative_error` with the (weighted) norm of the tensor already known, and the arguments already checked.
 template <typename Scalar>
 double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel<Scalar>& model, double norm,
@@ -142,8 +151,9 @@ double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel
   if (std::isfinite(error)) return error;
   // Products that leave the scalar's range on their way: normalized and divided by the norm, a model is in its middle.
   CpModel<Scalar> scaled{model.factors, Vector<Scalar>::Ones(model.rank())};
-  const Vector<double> weights = model.weights.template cast<double>() / norm;
-  scaled.weights = weights.cwiseProduct(normalize_factors(scaled)).template cast<Scalar>();
+  const Vector<double> sizes = normalize_factors(scaled);
+  for (Index r = 0; r < model.rank(); ++r)
+    scaled.weights[r] = static_cast<Scalar>(product_over(static_cast<double>(model.weights[r]), sizes[r], norm));
   error = residual_norm(tensor, scaled, static_cast<Scalar>(norm), 1, threads);
   return std::isnan(error) ? infinity : error;  // entries of a finite model that no scalar holds
 }
@@ -269,6 +279,20 @@ Vector<Scalar> weights_over_norm(const CpModel<Scalar>& model, double norm) {
   for (Index r = 0; r < model.rank(); ++r)
     if (norms[r] == 0 && std::abs(static_cast<double>(weights[r])) * epsilon > 1) weights[r] = 1;
   return weights;
+}
+
+/// Makes weights for the tensor scaled to norm 1 such for one of that norm. With tiny columns a weight may be more than
+/// the scalar holds: that component has to go, with weight 0. Returns whether any went.
+template <typename Scalar>
+bool scale_to_norm(double norm, Vector<Scalar>& weights) {
+  weights *= static_cast<Scalar>(norm);
+  bool any_went = false;
+  for (Scalar& weight : weights) {
+    if (std::isfinite(weight)) continue;
+    weight = 0;
+    any_went = true;
+  }
+  return any_went;
 }
 
 /// Makes of a start for a tensor of that norm, above 0, one for the tensor scaled to norm 1. A start that is worse than

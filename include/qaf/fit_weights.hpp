@@ -95,8 +95,16 @@ double fit_weights(const Tensor& tensor, QuantizedCpModel<Scalar, Quantizer>& mo
   detail::AlternatingProblem<Scalar> problem(weighted, norm, model.rank(), false, resources);
   problem.set_factors(std::move(decoded.factors));
   const double error = detail::unchecked_fit_weights(problem, weights);
-  model.weights = weights * static_cast<Scalar>(norm);
-  return error;
+  const Vector<Scalar> before = std::exchange(model.weights, std::move(weights));
+  if (!detail::scale_to_norm(norm, model.weights)) return error;
+  // What a component that had to go leaves may be worse than what was.
+  const auto error_of = [&] { return detail::direct_relative_error(weighted, decode(model), norm, problem.threads()); };
+  const double after = error_of();
+  const Vector<Scalar> reduced = std::exchange(model.weights, before);
+  const double at_first = error_of();
+  if (at_first <= after) return at_first;
+  model.weights = reduced;
+  return after;
 }
 
 }  // namespace qaf

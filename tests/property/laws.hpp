@@ -140,7 +140,7 @@ DefinedError check_model(const qaf::WeightedTensor<Scalar>& tensor, qaf::Index r
   require(told_error >= 0, "the relative error told is ", told_error);
   // A random model may be farther from a tiny tensor than a number tells.
   const double most = std::min(static_cast<double>(std::numeric_limits<Scalar>::max()) / 1e6, 1e150);
-  if (defined.error > most && told_error > most) return defined;
+  if (defined.error + defined.tolerance > most && told_error > most) return defined;
   require(std::abs(told_error - defined.error) <= defined.tolerance, "the relative error told is ", told_error,
           ", by its definition ", defined.error, " +- ", defined.tolerance);
   return defined;

@@ -207,7 +207,7 @@ std::string run_descent(Draw& draw) {
   auto model = qaf::quantize(start, quantizers);
   const auto error_of = [&] { return qaf::relative_error(problem.tensor, model, options.resources); };
   double before = error_of();
-  if (qaf::detail::weighted_norm("sweep", problem.tensor, 1) > 0) {
+  if (qaf::detail::weighted_norm("sweep", problem.tensor, qaf::Resources()) > 0) {
     DefinedError defined = check_quantized(draw, problem, model, before);
     for (int step = 0; step < steps; ++step) {
       const bool fits = step % 2 == 0;
