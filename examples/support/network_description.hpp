@@ -127,17 +127,16 @@ class Line {
     return static_cast<qaf::Index>(value);
   }
 
-  /// A number that is finite as `Real`, and above 0 as such where it has to be.
-  template <typename Real>
-  Real number(const std::string& name, bool positive) {
+  /// A number that float32 holds, and above 0 as such where it has to be.
+  double number(const std::string& name, bool positive) {
     char* end = nullptr;
     const double value = has_word() ? std::strtod(words_[next_].c_str(), &end) : 0;
     const bool is_number = has_word() && is_end(end) && std::isfinite(value) && (!positive || value > 0);
-    const bool is_held = is_number && std::abs(value) <= static_cast<double>(std::numeric_limits<Real>::max()) &&
-                         (!positive || static_cast<Real>(value) > 0);
+    const bool is_held = is_number && std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max()) &&
+                         (!positive || static_cast<float>(value) > 0);
     if (!is_held) fail(name + " must be a number" + (positive ? " above 0" : "") + (is_number ? " in float32" : ""));
     ++next_;
-    return static_cast<Real>(value);
+    return value;
   }
 
  private:
@@ -161,7 +160,8 @@ inline void parse_input(Line& line, NetworkDescription& description) {
     line.word("");
     std::vector<float> values;
     for (std::size_t k = 0; k < channels; ++k)
-      values.push_back(line.number<float>("each of the " + std::to_string(channels) + " " + name, positive));
+      values.push_back(
+          static_cast<float>(line.number("each of the " + std::to_string(channels) + " " + name, positive)));
     return values;
   };
   description.means = numbers("means", false);
@@ -170,7 +170,7 @@ inline void parse_input(Line& line, NetworkDescription& description) {
 
 inline void parse_number(Line& line, Step& step, const std::string& name) {
   if (name == "epsilon")
-    step.epsilon = line.number<double>(name, true);
+    step.epsilon = line.number(name, true);
   else if (name == "padding")
     step.padding = line.whole_number(name, 0);
   else

@@ -145,6 +145,10 @@ CpAdmmResult<Scalar, Quantizer> run_cp_admm(const WeightedTensor<Scalar>& tensor
   scale_to_norm(norm, best.model.weights);
   result.model = std::move(best.model);
   result.relative_error = error_of(decode(result.model));
+  if (options.refine && !(result.relative_error <= 1)) {  // of rounding errors only: no model is better
+    result.model.weights.setZero();
+    result.relative_error = 1;
+  }
   result.seconds = stopwatch.seconds();
   return result;
 }

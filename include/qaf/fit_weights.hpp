@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,11 @@ double fit_weights_of_moderate_factors(AlternatingProblem<Scalar>& problem, Vect
   problem.cholesky().solve_on_the_right(problem.threads(), step);
   row += step;
   const double after = fast_relative_error(1.0, y, row, all);
-  if (!(after < before)) return before;  // nothing but rounding is left to gain
+  // Components that nearly cancel leave rounding errors of their own size.
+  const double rounding =
+      static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
+      row.cwiseAbs().cwiseProduct(all.diagonal().cwiseSqrt().transpose()).template cast<double>().sum();
+  if (!(after < before && rounding < before)) return before;
   weights = row.transpose();
   return after;
 }
