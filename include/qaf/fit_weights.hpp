@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -19,9 +20,11 @@
 namespace qaf {
 namespace detail {
 
-/// `fit_weights` of factors whose Gram matrices neither overflow nor vanish.
-template <typename Scalar>
-double fit_weights_of_moderate_factors(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
+/// `fit_weights` of factors whose Gram matrices neither overflow nor vanish. `may_take(weights)`: whether those found
+/// may be taken.
+template <typename Scalar, typename MayTake>
+double fit_weights_of_moderate_factors(AlternatingProblem<Scalar>& problem, const MayTake& may_take,
+                                       Vector<Scalar>& weights) {
   const Matrix<Scalar>& all = problem.gram_of_others(Index{-1});
   const Matrix<Scalar> y = inner_products(problem.mttkrp(0), problem.seen(0)).transpose();  // 1 x R
   Matrix<Scalar> row = weights.transpose();
@@ -40,7 +43,7 @@ double fit_weights_of_moderate_factors(AlternatingProblem<Scalar>& problem, Vect
   const double rounding =
       static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
       row.cwiseAbs().cwiseProduct(all.diagonal().cwiseSqrt().transpose()).template cast<double>().sum();
-  if (!(after < before && rounding < before)) return before;
+  if (!(after < before && rounding < before && may_take(row))) return before;
   weights = row.transpose();
   return after;
 }
@@ -49,6 +52,7 @@ double fit_weights_of_moderate_factors(AlternatingProblem<Scalar>& problem, Vect
 template <typename Scalar>
 double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>& weights) {
   constexpr double far = 1e4;  // norms whose squares, multiplied over some modes, stay in float's range
+  constexpr double most = std::numeric_limits<Scalar>::max(), nothing = 1e-7;
   const Index rank = problem.rank();
   Vector<double> sizes = Vector<double>::Ones(rank);
   std::vector<Vector<Scalar>> inverses;
@@ -59,22 +63,30 @@ double unchecked_fit_weights(AlternatingProblem<Scalar>& problem, Vector<Scalar>
       const double norm = column_norm(problem.factor(mode), r);
       if (!(norm > 0)) continue;
       moderate = moderate && norm > 1 / far && norm < far;
-      sizes[r] *= norm;
-      inverses.back()[r] = static_cast<Scalar>(1 / norm);
+      const double inverse = std::min(1 / norm, most);
+      sizes[r] /= inverse;
+      inverses.back()[r] = static_cast<Scalar>(inverse);
     }
   }
-  if (moderate) return fit_weights_of_moderate_factors(problem, weights);
-  // The same of columns of norm 1.
+  if (moderate)
+    return fit_weights_of_moderate_factors(
+        problem, [](const auto&) { return true; }, weights);
+  // The same of columns of norm 1; of 0 where columns are so tiny that no weight brings them to size.
+  for (Index r = 0; r < rank; ++r)
+    if (sizes[r] * most < nothing) inverses.front()[r] = Scalar(0);
   const std::vector<Matrix<Scalar>> factors = problem.factors();
   for (Index mode = 0; mode < problem.order(); ++mode)
     problem.scale_factor(mode, inverses[static_cast<std::size_t>(mode)]);
   Vector<Scalar> of_units = weights.template cast<double>().cwiseProduct(sizes).template cast<Scalar>();
-  const double error = fit_weights_of_moderate_factors(problem, of_units);
-  for (Index r = 0; r < rank; ++r) {
-    // A component with columns so tiny that no weight brings it to size stays away.
-    const Scalar weight = static_cast<Scalar>(static_cast<double>(of_units[r]) / sizes[r]);
-    weights[r] = std::isfinite(weight) ? weight : Scalar(0);
-  }
+  const auto may_take = [&](const Matrix<Scalar>& row) {
+    for (Index r = 0; r < rank; ++r)
+      if (std::abs(static_cast<double>(row(0, r))) > sizes[r] * most) return false;
+    return true;
+  };
+  const double error = fit_weights_of_moderate_factors(problem, may_take, of_units);
+  for (Index r = 0; r < rank; ++r)
+    weights[r] =
+        inverses.front()[r] == 0 ? Scalar(0) : static_cast<Scalar>(static_cast<double>(of_units[r]) / sizes[r]);
   problem.set_factors(factors);
   return error;
 }

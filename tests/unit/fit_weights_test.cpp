@@ -119,3 +119,18 @@ TEMPLATE_TEST_CASE("Systems are damped by the size of their rounding errors, and
     CHECK(damping[r] <= 100 * epsilon * (diagonal[r] + epsilon));
   }
 }
+
+TEMPLATE_TEST_CASE("Components too small for any weight raise no error", "[fit_weights]", float, double) {
+  const auto tensor = support::low_rank_tensor<TestType>({8, 7, 6}, 4, 0.3, 2, StorageOrder::column_major);
+  auto model = quantized(tensor, 3);
+  const double expected = qaf::fit_weights(tensor, model);
+  for (auto& factor : model.factors) factor.parameters.scales[1] *= 1e-30F;
+  model.weights[1] *= TestType(0.001);
+  const double before = qaf::relative_error(tensor, model);
+  auto fitted = model;
+  const double error = qaf::fit_weights(tensor, fitted);
+  CHECK(fitted.weights.allFinite());
+  CHECK(error <= before * (1 + 1e-4));
+  CHECK(error >= expected * (1 - 1e-4));
+  CHECK(qaf::relative_error(tensor, fitted) == Approx(error).epsilon(1e-3));
+}
