@@ -155,7 +155,8 @@ double direct_relative_error(const WeightedTensor<Scalar>& tensor, const CpModel
   for (Index r = 0; r < model.rank(); ++r)
     scaled.weights[r] = static_cast<Scalar>(product_over(static_cast<double>(model.weights[r]), sizes[r], norm));
   error = residual_norm(tensor, scaled, static_cast<Scalar>(norm), 1, threads);
-  return std::isnan(error) ? infinity : error;  // entries of a finite model that no scalar holds
+  if (std::isnan(error)) return infinity;  // entries of a finite model that no scalar holds
+  return error;
 }
 
 }  // namespace detail

@@ -303,8 +303,9 @@ TEST_CASE("compress_network: a layer of zeros is compressed without an error", "
   write_own_network(folder);
   qaf::DenseTensor<float> zeros({5, 12}, qaf::StorageOrder::row_major);
   std::fill_n(zeros.data(), zeros.size(), 0.0F);
+  const auto parameters = read_parameters(folder / "own.safetensors");  // the named tensors below are views
   std::vector<qaf::NamedTensor> tensors{{"out.weight", zeros}};
-  for (const auto& [name, tensor] : read_parameters(folder / "own.safetensors"))
+  for (const auto& [name, tensor] : parameters)
     if (name != "out.weight") tensors.emplace_back(name, tensor);
   qaf::write_safetensors(folder / "zeros.safetensors", tensors);
   const std::string network = "--network " + (folder / "zeros.safetensors") + " --description " + (folder / "own.txt");
@@ -473,7 +474,7 @@ TEST_CASE("compress_network: what it cannot do it refuses with one sentence, and
   for (const auto& [name, tensor] : read_parameters(QAF_EXAMPLE_DATA "/network"))
     qaf::write_npy(folder / ("latin/" + name + ".npy"), tensor);
   write("flat.txt", "input channels 3 means 0 0 0 deviations 1 1e-60 1\nconvolution first\n");
-  write("loud.txt", "input channels 3 means 0 0 0 deviations 1 1e-30 1\nconvolution first padding 1\n");
+  write("loud.txt", "input channels 3 means 0 0 0 deviations 1 1e-30 1\nconvolution first padding 1\nmean_of_pixels\n");
   const std::string long_name(300, 'n');
   qaf::write_safetensors(folder / "long.safetensors",
                          std::vector<qaf::NamedTensor>{{long_name + ".weight", random_tensor({5, 12})}});

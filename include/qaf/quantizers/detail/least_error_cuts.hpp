@@ -101,11 +101,13 @@ std::vector<Index> cut_positions(const SortedValues<Scalar>& values, Index few) 
     for (Index k = 0; k <= size; ++k) positions.push_back(k);
     return positions;
   }
+  const Index pieces = few / 2;
   const double lowest = static_cast<double>(values[0]), highest = static_cast<double>(values[size - 1]);
+  const double width = (highest - lowest) / static_cast<double>(pieces);
   Index position = 0;
-  for (Index k = 0; k <= few / 2; ++k) {
-    positions.push_back(size * k / (few / 2));
-    const double edge = lowest + (highest - lowest) * static_cast<double>(k) / static_cast<double>(few / 2);
+  for (Index k = 0; k <= pieces; ++k) {
+    positions.push_back(size * k / pieces);
+    const double edge = lowest + width * static_cast<double>(k);
     while (position < size && static_cast<double>(values[position]) <= edge) ++position;
     positions.push_back(position);
   }
