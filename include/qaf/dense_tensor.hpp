@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include <qaf/detail/huge_pages.hpp>
 #include <qaf/error.hpp>
 #include <qaf/types.hpp>
 
@@ -54,7 +55,10 @@ class DenseTensor {
   /// All entries zero. Errors: a negative size, or more entries than an index can count.
   explicit DenseTensor(std::vector<Index> dimensions, StorageOrder storage_order = StorageOrder::column_major)
       : dimensions_(std::move(dimensions)), storage_order_(storage_order) {
-    entries_.resize(static_cast<std::size_t>(detail::checked_size("DenseTensor", dimensions_)));
+    const Index size = detail::checked_size("DenseTensor", dimensions_);
+    entries_.reserve(static_cast<std::size_t>(size));
+    detail::advise_huge_pages(entries_.data(), size);
+    entries_.resize(static_cast<std::size_t>(size));
   }
 
   /// The number of modes.

@@ -95,6 +95,7 @@ TEST_CASE("No cycle of runs costs less than the plan's", "[contraction_plan]") {
 TEST_CASE("A cube needs N passes for N - 1 sweeps, a convolution two a sweep", "[contraction_plan]") {
   CHECK(average(ContractionPlan({200, 200, 200}, true, unlimited), {200, 200, 200}).passes == Approx(1.5));
   CHECK(average(ContractionPlan({512, 512, 9}, true, unlimited), {512, 512, 9}).passes == Approx(2).epsilon(0.01));
+  CHECK(average(ContractionPlan({60, 60, 60, 60}, true, unlimited), {60, 60, 60, 60}).passes == Approx(4.0 / 3));
   CHECK(average(ContractionPlan({30, 30, 30, 30, 30}, true, unlimited), {30, 30, 30, 30, 30}).passes < 1.7);
   // Matrices have nothing to share, and without memory nobody has.
   CHECK(average(ContractionPlan({30, 40}, true, unlimited), {30, 40}).passes == Approx(2));

@@ -140,6 +140,29 @@ TEMPLATE_TEST_CASE("The same in two parts, between which threads do not stop at 
   }
 }
 
+TEMPLATE_TEST_CASE("Results that no cache holds, wherever they lie in memory", "[contraction]", float, double) {
+  for (const Sizes& sizes : std::vector<Sizes>{{60003, 4, 1}, {61, 4, 1001}}) {
+    const Example<TestType> example(sizes, false, 20);
+    const PanelLayout<TestType> layout(20);
+    const Contraction<TestType> contraction{example.entries.data(), sizes.fast, sizes.middle, sizes.slow, false};
+    PanelMatrix<TestType> factor;
+    factor.assign(example.factors[0], layout);
+    qaf::Vector<TestType> memory(contraction.cells() * layout.padded_rank() + 1);
+    REQUIRE(memory.size() * static_cast<Index>(sizeof(TestType)) > Index{1} << 22);
+    for (const int threads : {1, 3}) {
+      for (const Index offset : {0, 1}) {
+        CAPTURE(sizes.fast, threads, offset);
+        memory.setConstant(-1);
+        const PanelView<TestType> result(memory.data() + offset, contraction.cells(), layout);
+        qaf::detail::contract(contraction, {factor.view()}, threads, result);
+        CHECK(support::matrix_distance(result.to_matrix(TestType(1)), example.sums) <
+              support::Tolerance<TestType>::product);
+        CHECK(memory[offset == 0 ? memory.size() - 1 : 0] == -1);
+      }
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("Panels hold a matrix and zeros", "[contraction]", float, double) {
   for (const Index rank : {1, 7, 8, 16, 17, 63, 64, 65, 134, 300}) {
     for (const Index rows : {1, 2, 31, 32, 33, 100}) {

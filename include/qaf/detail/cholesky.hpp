@@ -97,7 +97,7 @@ class Cholesky {
       // -K + U^T U of the rows above, in all panels from this one on.
       parallel_ranges(threads, panels - q, [&](Index first, Index last) {
         for (Index p = q + first; p < q + last; ++p)
-          multiply_transposed_panels(upper.panel(q), rows, upper.panel(p), layout_.width(p), begin, true,
+          multiply_transposed_panels(upper.panel(q), rows, upper.panel(p), layout_.width(p), begin, Store::add,
                                      upper.panel(p) + begin * layout_.width(p));
       });
       Scalar* const diagonal = upper.panel(q) + begin * rows;
@@ -109,7 +109,7 @@ class Cholesky {
           const Index width = layout_.width(p);
           Scalar* const block = upper.panel(p) + begin * width;
           copy.head(rows * width) = Eigen::Map<const Vector<Scalar>>(block, rows * width);
-          multiply_transposed_panels(diagonal, rows, copy.data(), width, rows, false, block);
+          multiply_transposed_panels(diagonal, rows, copy.data(), width, rows, Store::replace, block);
           transpose(block, width, width, rows, lower.panel(q) + layout_.begin(p) * rows, rows);
         }
       });
@@ -170,7 +170,7 @@ class Cholesky {
                  Index last) const {
     const Index from = layout_.width(q), to = layout_.width(p);
     multiply_panels(panels.panel(q) + first * from, from, triangle.view().panel(p) + layout_.begin(q) * to, to,
-                    last - first, true, panels.panel(p) + first * to);
+                    last - first, Store::add, panels.panel(p) + first * to);
   }
 
   void multiply_by_inverse(const PanelView<Scalar>& panels, const PanelMatrix<Scalar>& triangle, Index p, Index first,
@@ -180,8 +180,8 @@ class Cholesky {
     for (Index i = first; i < last; i += tile) {
       Scalar* const rows = panels.panel(p) + i * width;
       copy.head(tile * width) = Eigen::Map<const Vector<Scalar>>(rows, tile * width);
-      multiply_panels(copy.data(), width, triangle.view().panel(p) + layout_.begin(p) * width, width, tile, false,
-                      rows);
+      multiply_panels(copy.data(), width, triangle.view().panel(p) + layout_.begin(p) * width, width, tile,
+                      Store::replace, rows);
     }
   }
 

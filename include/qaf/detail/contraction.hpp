@@ -47,7 +47,8 @@ class PartOfContraction {
         kernel_(result.layout()),
         pack_all_(contraction.term_run(begin) < std::min(count, enough_terms) ||
                   (result.layout().panels() > few_panels && wastes_rows())),
-        collides_(!pack_all_ && lines_collide()) {}
+        collides_(!pack_all_ && lines_collide()),
+        streams_(count == contraction.terms() && is_one_run() && passes_caches()) {}
 
   Index tile() const { return kernel_.rows(); }
 
@@ -69,6 +70,7 @@ class PartOfContraction {
       for (Index k = 0; k < result_.layout().panels(); ++k)
         for (Index t = 0; t < n; ++t) multiply(tiles[t], k);
     }
+    if (streams_) finish_streams();
   }
 
  private:
@@ -95,6 +97,15 @@ class PartOfContraction {
     constexpr Index period = Index{1} << 16, many_terms = 64;
     const Index distance = contraction_.term_stride() * static_cast<Index>(sizeof(Scalar));
     return contraction_.cell_stride() == 1 && distance % period == 0 && count_ > many_terms;
+  }
+
+  // Whether a tile's sums are done when they are stored for the first time.
+  bool is_one_run() const { return rows_.run(begin_) >= count_ && contraction_.term_run(begin_) >= count_; }
+
+  // Whether results are too many for a cache to hold them until they are read.
+  bool passes_caches() const {
+    constexpr Index most_held = Index{1} << 22;  // bytes
+    return result_.size() * static_cast<Index>(sizeof(Scalar)) > most_held && is_on_boundary(result_.panel(0));
   }
 
   // Packs tiles that follow each other in memory all together, so that a line is read once. Returns how many.
@@ -161,9 +172,10 @@ class PartOfContraction {
   void multiply(const Tile& tile, Index panel) const {
     const Index width = result_.layout().width(panel);
     Scalar* const target = result_.panel(panel) + tile.cell * width;
-    if (tile.cells == kernel_.rows()) return multiply(tile, panel, begin_ > 0, target);
+    const Store store = begin_ > 0 ? Store::add : streams_ ? Store::stream : Store::replace;
+    if (tile.cells == kernel_.rows()) return multiply(tile, panel, store, target);
     Eigen::Matrix<Scalar, TileKernel<Scalar>::most_rows * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
-    multiply(tile, panel, false, sums.data());
+    multiply(tile, panel, Store::replace, sums.data());
     const auto wanted = sums.segment(tile.before * width, tile.cells * width);
     Eigen::Map<Vector<Scalar>> results(target, wanted.size());
     if (begin_ > 0)
@@ -172,7 +184,7 @@ class PartOfContraction {
       results = wanted;
   }
 
-  void multiply(const Tile& tile, Index panel, bool add, Scalar* target) const {
+  void multiply(const Tile& tile, Index panel, Store store, Scalar* target) const {
     const auto kernel = kernel_.for_width(result_.layout().width(panel));
     const Index first = tile.cell - tile.before;
     const Scalar* const source = contraction_.cell(first);
@@ -182,14 +194,15 @@ class PartOfContraction {
       Index terms = std::min(rows_.run(begin_ + k), count_ - k);
       if (tile.packed != nullptr) {
         const Scalar* const entries = tile.packed + k * tile.stride;
-        kernel(entries, 1, tile.stride, terms, entries, row, scale, add || k > 0, target);
+        kernel(entries, 1, tile.stride, terms, entries, row, scale, store, target);
       } else {
         terms = std::min(terms, contraction_.term_run(begin_ + k));
         const Index offset = contraction_.term(begin_ + k);
         kernel(source + offset, contraction_.cell_stride(), contraction_.term_stride(), terms, ahead + offset, row,
-               scale, add || k > 0, target);
+               scale, store, target);
       }
       k += terms;
+      store = Store::add;
     }
   }
 
@@ -198,7 +211,7 @@ class PartOfContraction {
   Index begin_, count_;
   PanelView<Scalar> result_;
   TileKernel<Scalar> kernel_;
-  bool pack_all_, collides_;
+  bool pack_all_, collides_, streams_;
 };
 
 /// How many terms to take at a time. 512 rows of a panel stay in the second cache, and lines of as many terms in the

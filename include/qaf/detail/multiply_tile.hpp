@@ -9,6 +9,9 @@
 
 namespace qaf::detail {
 
+/// What becomes of sums: they replace what the target holds, by way of the caches or past them, or are added to it.
+enum class Store { replace, stream, add };
+
 /// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, for `tile` rows j as wide as
 /// a panel of `registers` registers, which stay in registers from the first term to the last. Rows of `b` and `out`
 /// follow each other in memory. Entries of `a` are broadcast from where they lie: the tensor need not
@@ -16,7 +19,7 @@ namespace qaf::detail {
 /// fetched meanwhile; `a` where none are to be. `scale`, where it is not null: a row that the sums are multiplied with.
 template <int tile, int registers, typename Scalar>
 void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* ahead,
-                   const Scalar* b, const Scalar* scale, bool add, Scalar* out) {
+                   const Scalar* b, const Scalar* scale, Store store, Scalar* out) {
   using Row = Registers<Scalar, registers>;
   constexpr Index width = registers * packet_size<Scalar>;
   // Side by side, a tile's rows begin on the line on which the last ones ended; one after the other, they are one
@@ -42,7 +45,11 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
   }
   unroll<tile>([&](auto j) {
     Scalar* const target = out + j * width;
-    if (add) {
+    if (store == Store::stream) {
+      sums[j].stream(target);
+      return;
+    }
+    if (store == Store::add) {
       Row row;
       row.load(target);
       sums[j].add(row);

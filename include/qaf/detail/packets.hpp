@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -38,6 +39,39 @@ inline void prefetch_to_second_cache(const void* line) {
   _mm_prefetch(static_cast<const char*>(line), _MM_HINT_T1);
 #else
   static_cast<void>(line);
+#endif
+}
+
+/// Stores a register without first reading the line that it goes to, nor keeping it in the caches, where there is such
+/// an instruction. `finish_streams` must follow before another thread reads.
+template <typename Scalar>
+EIGEN_ALWAYS_INLINE void stream_packet(Scalar* target, const Packet<Scalar>& packet) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  if constexpr (std::is_same_v<Scalar, float>)
+    _mm512_stream_ps(target, packet);
+  else
+    _mm512_stream_pd(target, packet);
+#elif defined(EIGEN_VECTORIZE_AVX)
+  if constexpr (std::is_same_v<Scalar, float>)
+    _mm256_stream_ps(target, packet);
+  else
+    _mm256_stream_pd(target, packet);
+#elif defined(EIGEN_VECTORIZE_SSE2)
+  if constexpr (std::is_same_v<Scalar, float>)
+    _mm_stream_ps(target, packet);
+  else
+    _mm_stream_pd(target, packet);
+#else
+  Eigen::internal::pstoreu(target, packet);
+#endif
+}
+template <typename Scalar>
+bool is_on_boundary(const Scalar* memory) {
+  return reinterpret_cast<std::uintptr_t>(memory) % sizeof(Packet<Scalar>) == 0;
+}
+inline void finish_streams() {
+#if defined(EIGEN_VECTORIZE_SSE2)
+  _mm_sfence();
 #endif
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <qaf/detail/huge_pages.hpp>
 #include <qaf/detail/packets.hpp>
 #include <qaf/detail/transpose.hpp>
 #include <qaf/types.hpp>
@@ -102,7 +103,9 @@ class PanelMatrix {
     rows_ = rows;
     layout_ = layout;
     const Index size = rows * layout.padded_rank();
-    if (entries_.size() < size) entries_.resize(size);
+    if (entries_.size() >= size) return;
+    entries_.resize(size);
+    advise_huge_pages(entries_.data(), size);
   }
 
   void assign(const Matrix<Scalar>& matrix, const PanelLayout<Scalar>& layout) {

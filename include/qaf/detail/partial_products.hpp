@@ -6,6 +6,7 @@
 
 #include <qaf/detail/contraction.hpp>
 #include <qaf/detail/contraction_plan.hpp>
+#include <qaf/detail/huge_pages.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/panel_rows.hpp>
@@ -160,7 +161,10 @@ class PartialProducts {
     const Index run = plan_.run(mode);
     const TensorPass<Scalar> pass(tensor_, mode, run);
     const Index size = static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank();
-    if (memory_.size() < size) memory_.resize(size);
+    if (memory_.size() < size) {
+      memory_.resize(size);
+      advise_huge_pages(memory_.data(), size);
+    }
     PartialProduct<Scalar> partial{pass.kept(), {}, version_, {memory_.data(), pass.cells(), layout_}};
     for (Index k = 0; k < run; ++k) partial.updates.push_back((mode + k) % tensor_.order());
     pass.run(factors, threads_, partial.rows);

@@ -26,6 +26,11 @@ struct Registers {
     others.store(target);
     Eigen::internal::pstoreu(target + offset, last);
   }
+  /// As `store`, past the caches. The target must lie on a boundary of registers.
+  EIGEN_ALWAYS_INLINE void stream(Scalar* target) const {
+    others.stream(target);
+    stream_packet(target + offset, last);
+  }
   /// `this += factor row`, the factor in all of a register.
   EIGEN_ALWAYS_INLINE void add_product(const Packet<Scalar>& factor, const Registers& row) {
     others.add_product(factor, row.others);
@@ -55,6 +60,7 @@ struct Registers<Scalar, 0> {
   EIGEN_ALWAYS_INLINE void set_zero() {}
   EIGEN_ALWAYS_INLINE void load(const Scalar*) {}
   EIGEN_ALWAYS_INLINE void store(Scalar*) const {}
+  EIGEN_ALWAYS_INLINE void stream(Scalar*) const {}
   EIGEN_ALWAYS_INLINE void add_product(const Packet<Scalar>&, const Registers&) {}
   EIGEN_ALWAYS_INLINE void add_product(const Registers&, const Registers&) {}
   EIGEN_ALWAYS_INLINE void add(const Registers&) {}
