@@ -43,7 +43,7 @@ run() { QAF_FAULT=$2 timeout 900 "$1" ${3-} >"$1.log" 2>&1; }
 # try TEST: builds a test file, demands that it passes as it is and, with a line for each, that it fails for its faults.
 try() {
   program=$work/$(echo "$1" | tr / _)
-  if ! ${CXX:-c++} -std=c++17 -O0 -w -DQAF_TEST_DATA="\"$root/tests/data\"" -include "$work/fault.hpp" \
+  if ! ${CXX:-c++} -std=c++17 -O1 -w -DQAF_TEST_DATA="\"$root/tests/data\"" -include "$work/fault.hpp" \
     -I"$work/include" -I"$root/tests" -isystem "${EIGEN:-/usr/include/eigen3}" "$root/tests/$1_test.cpp" \
     "$work/main.o" -o "$program" || ! run "$program" 0
   then

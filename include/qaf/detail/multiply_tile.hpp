@@ -31,9 +31,9 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
   for (Index k = 0; k < terms; ++k, a += term_stride, b += width, ahead += ahead_stride) {
     // One after the other, wide rows need their lines late enough for the first cache to hold them.
     if (registers > 1 && row_stride != 1)
-      prefetch_to_first_cache(ahead);
+      prefetch_to<Cache::first>(ahead);
     else
-      prefetch_to_second_cache(ahead);
+      prefetch_to<Cache::second>(ahead);
     Row row;
     row.load(b);
     unroll<tile>([&](auto j) { sums[j].add_product(broadcast(a[j * row_stride]), row); });

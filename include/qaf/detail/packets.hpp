@@ -22,21 +22,15 @@ inline constexpr Index packet_size = Eigen::internal::packet_traits<Scalar>::siz
 
 inline constexpr int vector_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
 
+enum class Cache { first, second };
+
 /// Asks for a line of memory, to be in the first cache when it is read, or in the second, which holds more of them.
-inline void prefetch_to_first_cache(const void* line) {
+template <Cache cache>
+void prefetch_to(const void* line) {
 #if defined(__GNUC__)
-  __builtin_prefetch(line, 0, 3);
+  __builtin_prefetch(line, 0, cache == Cache::first ? 3 : 2);
 #elif defined(EIGEN_VECTORIZE_SSE)
-  _mm_prefetch(static_cast<const char*>(line), _MM_HINT_T0);
-#else
-  static_cast<void>(line);
-#endif
-}
-inline void prefetch_to_second_cache(const void* line) {
-#if defined(__GNUC__)
-  __builtin_prefetch(line, 0, 2);
-#elif defined(EIGEN_VECTORIZE_SSE)
-  _mm_prefetch(static_cast<const char*>(line), _MM_HINT_T1);
+  _mm_prefetch(static_cast<const char*>(line), cache == Cache::first ? _MM_HINT_T0 : _MM_HINT_T1);
 #else
   static_cast<void>(line);
 #endif
