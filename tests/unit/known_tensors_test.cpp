@@ -125,8 +125,8 @@ TEST_CASE("ALS finds algorithms of matrix multiplication with the least known nu
 }
 
 TEST_CASE("With less products than the border rank no start comes near", "[known_tensors]") {
-  // The border rank of 2 x 2 matrices' product is 7 (Landsberg 2006), of 2 x 2 by 2 x 3 it is 10 (Alekseev and Smirnov
-  // 2013). The least errors found are those of leaving out an entry of 8, and one of 12: 0.3536 and 0.2887.
+  // The border rank of 2 x 2 matrices' product is 7 (Landsberg 2006), of 2 x 2 by 2 x 3 it is 10 (Conner, Harper and
+  // Landsberg 2019). The least errors found are those of leaving out an entry of 8, and one of 12: 0.3536 and 0.2887.
   const Multiplication square{2, 2, 2}, oblong{2, 2, 3};
   double least_of_square = 1, least_of_oblong = 1;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
