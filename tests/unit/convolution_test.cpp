@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <qaf/convolution/convolve.hpp>
+#include <qaf/convolution/layer.hpp>
 
 #include "support/catch.hpp"
 #include "support/error_text.hpp"
@@ -131,6 +132,10 @@ TEST_CASE("Maps and kernels that do not fit are told", "[convolution]") {
   geometry.groups = 3;
   CHECK_ERROR(qaf::convolve(maps, kernel({4, 2, 3, 3}), geometry),
               "qaf::convolve: the 4 output channels of the kernel must divide into 3 groups");
+  qaf::ConvolutionLayer<float> layer;
+  layer.kernel = kernel({4, 6, 3, 3});
+  layer.bias = qaf::Vector<float>::Ones(3);
+  CHECK_ERROR(qaf::convolve(maps, layer), "qaf::convolve: a bias must be of the kernel's 4 output channels, got 3");
   maps.columns = 5;
   CHECK_ERROR(qaf::convolve(maps, kernel({4, 6, 3, 3})),
               "qaf::convolve: feature maps of 1 x 4 x 5 pixels must have so many columns of values, got 16");

@@ -105,6 +105,20 @@ bool same_bits(const qaf::QuantizedCpModel<Scalar, Quantizer>& a, const qaf::Qua
   return true;
 }
 
+/// Decodes some factors to what they are, and one to NaN.
+struct LosingQuantizer {
+  using Code = float;
+  struct Parameters {};
+  int* decoded;
+  Parameters fit(const qaf::Matrix<float>&) const { return {}; }
+  qaf::Matrix<float> encode(const qaf::Matrix<float>& matrix, const Parameters&) const { return matrix; }
+  qaf::Matrix<float> decode(const qaf::Matrix<float>& codes, const Parameters&) const {
+    constexpr int lost = 20;
+    if (++*decoded != lost) return codes;
+    return codes * std::numeric_limits<float>::quiet_NaN();
+  }
+};
+
 /// A quantizer as a user may write it, without templates: multiples of a quarter of the largest magnitude.
 struct QuarterQuantizer {
   using Code = int;
@@ -239,6 +253,23 @@ TEST_CASE("ADMM works with a user's quantizer that is no template", "[cp_admm]")
   CHECK(result.relative_error < rounded);
   CHECK(result.relative_error == qaf::relative_error(tensor, result.model));
   for (const auto& factor : result.model.factors) CHECK(factor.codes.cwiseAbs().maxCoeff() <= 4);
+}
+
+TEST_CASE("ADMM ends with the best model before a quantizer that loses its numbers", "[cp_admm]") {
+  const auto tensor = support::low_rank_tensor<float>({6, 5, 4}, 2, 0.1, 3, StorageOrder::column_major);
+  for (const bool refine : {false, true}) {
+    CAPTURE(refine);
+    int decoded = 0;
+    CpAdmmOptions options = sweeps(20);
+    options.refine = refine;
+    options.reflect = false;
+    const auto result =
+        qaf::cp_admm(tensor, support::random_model<float>({6, 5, 4}, 2), LosingQuantizer{&decoded}, options);
+    CHECK(result.status == Status::not_finite);
+    CHECK(result.iterations < 20);
+    CHECK(result.relative_error < 1);
+    CHECK(qaf::relative_error(tensor, result.model) == Approx(result.relative_error));
+  }
 }
 
 TEST_CASE("ADMM stops where the error no longer changes", "[cp_admm]") {

@@ -589,7 +589,9 @@ TEMPLATE_TEST_CASE("ALS refuses what it cannot use, and says what", "[cp_als]", 
        }),
        "qaf::CpAlsOptions: noise must be from 0 to 10000, got -1"},
       {with([&](auto& o) { o.noise = std::vector<double>{nan}; }),
-       "qaf::CpAlsOptions: noise must be from 0 to 10000, got nan"}};
+       "qaf::CpAlsOptions: noise must be from 0 to 10000, got nan"},
+      {with([](auto& o) { o.first_noise = 10001; }),
+       "qaf::CpAlsOptions: first_noise must be from 0 to 10000, got 10001"}};
   for (const auto& bad : bad_options) {
     const auto& options = bad.first;  // a structured binding cannot be captured in C++17
     const std::string& sentence = bad.second;

@@ -202,6 +202,15 @@ TEMPLATE_TEST_CASE("The relative error names the place of NaN and infinity", "[c
               "qaf::relative_error: every entry of the tensor must be finite, got nan at position 0 in storage order");
 }
 
+TEMPLATE_TEST_CASE("A norm beyond the scalar's range is told", "[cp_model]", float, double) {
+  DenseTensor<TestType> tensor({2, 2});
+  tensor.data()[0] = tensor.data()[3] = std::numeric_limits<TestType>::max();
+  CHECK(support::error_text([&] {
+          qaf::relative_error(tensor, support::random_model<TestType>({2, 2}, 1));
+        }).rfind("qaf::relative_error: the norm of the tensor must be within the range of its scalar type, got ", 0) ==
+        0);
+}
+
 TEST_CASE("The relative error refuses a model of another size", "[cp_model]") {
   const DenseTensor<double> tensor({3, 4, 5});
   CHECK_ERROR(qaf::relative_error(tensor, support::random_model<double>({3, 5, 4}, 2)),

@@ -391,6 +391,11 @@ TEST_CASE("A multiplier of 2^30 and more is told with its output channel", "[int
   CHECK_NOTHROW(IntegerConvolution(layer, {1, 0}, {1, 0}, Requantization::float_scale));
   layer.scales[1] = 536870912;
   CHECK_NOTHROW(IntegerConvolution(layer, {1, 0}, {1, 0}));
+  layer.scales[0] = 1e30;
+  CHECK_ERROR(
+      IntegerConvolution(layer, {1e30F, 0}, {1, 0}, Requantization::float_scale),
+      "qaf::IntegerConvolution: input.scale s / output.scale must be finite, got input.scale 1e+30, s 1e+30 and "
+      "output.scale 1");
 }
 
 TEST_CASE("A batch that cannot be observed to its end counts nowhere", "[integer_convolution]") {

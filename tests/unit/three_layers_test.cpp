@@ -313,6 +313,13 @@ TEST_CASE("Models and quantizers that make no layers are told", "[three_layers]"
   CHECK_ERROR(qaf::three_layers(qaf::quantize(model, qaf::make_quantizer("codebook", 2)), size_3x2),
               "qaf::integer_factor: the codes of the quantizer chosen, number 3, are not integers times scales, which "
               "integer arithmetic needs");
+  qaf::UniformQuantizer16 sixteen_bits;
+  sixteen_bits.bits = 16;
+  const auto four_modes = qaf::quantize(support::random_model<float>({4, 5, 3, 2}, 3), sixteen_bits);
+  CHECK(support::error_text([&] {
+          qaf::three_layers(four_modes, size_3x2);
+        }).rfind("qaf::three_layers: the product of the integers of modes kh and kw must fit into 16 bits, got ", 0) ==
+        0);
   qaf::BasicAffineQuantizer<std::uint16_t> wide;
   wide.bits = 16;
   CHECK(support::error_text([&] {
