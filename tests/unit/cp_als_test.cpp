@@ -182,17 +182,24 @@ TEMPLATE_TEST_CASE("With extrapolation the error never rises either, and falls i
   CHECK(sweeps_with < 0.7 * plain_sweeps);
 }
 
-// What noise of the same power in all factors adds to the square of a weight.
-double kappa(double noise, std::size_t order) { return std::pow(1 + noise, static_cast<double>(order)) - 1; }
+// What noise in the factors adds to the square of a weight.
+double kappa(const std::vector<double>& noise) {
+  double product = 1;
+  for (const double power : noise) product *= 1 + power;
+  return product - 1;
+}
 
 TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_als]", float, double) {
-  for (const double noise : {0.0, 0.004}) {
+  for (const double least : {0.0, 0.004, 0.1}) {
     for (const Sizes& dimensions : std::vector<Sizes>{{8, 7, 6}, {5, 4, 3, 4}}) {
-      CAPTURE(qaf::detail::shape_text(dimensions), noise);
+      CAPTURE(qaf::detail::shape_text(dimensions), least);
+      std::vector<double> noise;
+      for (std::size_t mode = 0; mode < dimensions.size(); ++mode)
+        noise.push_back(least * static_cast<double>(mode + 1));
       const auto tensor = support::low_rank_tensor<TestType>(dimensions, 2, 0.2, 3, StorageOrder::column_major);
       // Sweep by sweep, since the result of many is the one with the least error, without the noise's part.
       CpAlsOptions options = sweeps(1);
-      options.noise = std::vector<double>{noise};
+      options.noise = noise;
       CpModel<TestType> model = qaf::cp_als(tensor, 2, options).model;
       for (int k = 0; k < 300; ++k) model = qaf::cp_als(tensor, model, options).model;
       for (std::size_t mode = 0; mode < dimensions.size(); ++mode) {
@@ -201,11 +208,24 @@ TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_
         Matrix<double> g = Matrix<double>::Ones(2, 2);
         for (std::size_t m = 0; m < dimensions.size(); ++m)
           if (m != mode) g.array() *= (model.factors[m].transpose() * model.factors[m]).template cast<double>().array();
-        g.diagonal().array() += kappa(noise, dimensions.size());
+        g.diagonal().array() += kappa(noise);
         const Matrix<double> a = (model.factors[mode] * model.weights.asDiagonal()).template cast<double>();
         CHECK(support::matrix_distance(a * g, f) < Tolerance<TestType>::solve);
       }
     }
+  }
+}
+
+TEST_CASE("The noise falls geometrically in the first half of the sweeps", "[cp_als]") {
+  CpAlsOptions options = sweeps(10);
+  options.first_noise = 1;
+  const double exponents[] = {0.8, 0.6, 0.4, 0.2, 0, 0, 0, 0, 0, 0};
+  for (Index sweep = 0; sweep < 10; ++sweep) {
+    CAPTURE(sweep);
+    const std::vector<double> noise = qaf::detail::noise_of_sweep({0.01, 0, 2}, options, sweep);
+    CHECK(noise[0] == Approx(0.01 * std::pow(100, exponents[sweep])));
+    CHECK(noise[1] == 0);
+    CHECK(noise[2] == 2);
   }
 }
 
@@ -218,7 +238,8 @@ TEMPLATE_TEST_CASE("With noise the expected error never rises", "[cp_als]", floa
     options.noise = std::vector<double>{noise};
     const auto objective = [&](const CpModel<TestType>& model) {
       const double error = support::direct_error(tensor, model);
-      return error * error + kappa(noise, 3) * model.weights.template cast<double>().squaredNorm() / (norm * norm);
+      return error * error +
+             kappa({noise, noise, noise}) * model.weights.template cast<double>().squaredNorm() / (norm * norm);
     };
     // Sweep by sweep, since the result of many is the one with the least error alone.
     CpModel<TestType> model = qaf::cp_als(tensor, 4, options).model;
@@ -334,6 +355,8 @@ TEST_CASE("A random model has unit columns, depends on the seed, and refuses bad
     for (Index r = 0; r < 5; ++r) CHECK(factor.col(r).norm() == Approx(1));
   CHECK(qaf::initialize_random<double>({4, 3}, 5, 1).factors[1] == factors[1]);
   CHECK(qaf::initialize_random<double>({4, 3}, 5, 2).factors[1] != factors[1]);
+  const auto cube = qaf::initialize_random<double>({4, 4, 4}, 5, 1).factors;
+  CHECK((cube[0] != cube[1] && cube[1] != cube[2] && cube[0] != cube[2]));
   CHECK_ERROR(qaf::initialize_random<double>({4, 3}, 0, 1), "qaf::initialize_random: rank must be at least 1, got 0");
   CHECK_ERROR(qaf::initialize_random<double>({4, 0}, 2, 1),
               "qaf::initialize_random: every size must be at least 1, got 4 x 0");

@@ -81,6 +81,20 @@ TEMPLATE_TEST_CASE("Partial products give every mode's MTTKRP, whatever changed 
   }
 }
 
+TEST_CASE("A factor may change that was not asked for", "[partial_products]") {
+  for (const Sizes& dimensions : std::vector<Sizes>{{6, 5, 4}, {5, 4, 2, 3}, {4, 3, 2, 3, 2}}) {
+    const Index order = static_cast<Index>(dimensions.size());
+    Fixture<double> fixture(dimensions, 2, qaf::StorageOrder::column_major, true, {});
+    for (Index call = 0; call < 3 * order; ++call) {
+      for (Index changed = 0; changed < order; ++changed) {
+        CAPTURE(dimensions, call, changed);
+        fixture.change(changed);
+        CHECK(fixture.distance(call % order) < 1e-13);
+      }
+    }
+  }
+}
+
 TEST_CASE("Partial products without a change in between are asked for again", "[partial_products]") {
   Fixture<double> fixture({6, 5, 4, 3}, 2, qaf::StorageOrder::column_major, true, {});
   for (const Index mode : {0, 1, 2, 3, 2, 1, 0, 3}) CHECK(fixture.distance(mode) < 1e-13);

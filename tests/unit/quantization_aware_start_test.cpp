@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include <qaf/coordinate_descent.hpp>
@@ -145,6 +146,19 @@ TEST_CASE("The steps of cp_admm taken one by one give what it gives, and those a
   }
   options.refine = true;
   CHECK(qaf::cp_admm(tensor, 16, with_bits(3), options).relative_error == Approx(errors.back()).epsilon(1e-3));
+}
+
+TEST_CASE("Every start and every partial restart is another", "[quantization_aware_start]") {
+  CpAdmmOptions options = sweeps(20);
+  options.starts = 3;
+  options.partial_restarts = 6;
+  std::set<double> after_first_sweep;
+  options.start.on_iteration = [&](const qaf::Progress& progress) {
+    if (progress.iteration == 1) after_first_sweep.insert(progress.relative_error);
+    return true;
+  };
+  qaf::quantization_aware_start(layer(0), 8, with_bits(4), options);
+  CHECK(after_first_sweep.size() == 9);
 }
 
 TEST_CASE("A callback stops the start and all that would follow in it", "[quantization_aware_start]") {
