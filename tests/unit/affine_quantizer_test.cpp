@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <qaf/cp_admm.hpp>
@@ -166,6 +167,23 @@ TEST_CASE("No affine code is past float's range", "[affine_quantizer]") {
       const int farthest = std::max(parameters.zero_points[0] - q.lowest(), q.highest() - parameters.zero_points[0]);
       CAPTURE(seed, bits, farthest);
       CHECK(std::isfinite(static_cast<float>(farthest) * parameters.scales[0]));
+    }
+  }
+}
+
+TEST_CASE("The zero point is the code nearest to where the range puts 0", "[affine_quantizer]") {
+  for (const qaf::ZeroPointPrecision precision :
+       {qaf::ZeroPointPrecision::single_quotient, qaf::ZeroPointPrecision::double_scale}) {
+    AffineQuantizer q;
+    q.bits = 8;
+    q.scale_method = ScaleMethod::maximum;
+    q.zero_point_precision = precision;
+    // 255 / 3.2 = 79.7, 255 / 3.3 = 77.3
+    for (const auto& [highest, code] : {std::pair{2.2, 80}, std::pair{2.3, 77}}) {
+      CAPTURE(highest);
+      Matrix<double> matrix(2, 1);
+      matrix << -1, highest;
+      CHECK(q.fit(matrix).zero_points[0] == q.lowest() + code);
     }
   }
 }

@@ -45,6 +45,18 @@ Metrics mixed_metrics(const Sizes& dimensions) {
   return metrics;
 }
 
+/// Rounds up, not to the nearest.
+struct CeilingQuantizer {
+  using Code = int;
+  struct Parameters {};
+  Parameters fit(const Matrix<double>&) const { return {}; }
+  Matrix<int> encode(const Matrix<double>& matrix, const Parameters&) const {
+    return matrix.array().ceil().cast<int>();
+  }
+  Matrix<double> decode(const Matrix<int>& codes, const Parameters&) const { return codes.cast<double>(); }
+  Parameters column_parameters(const Parameters&, Index) const { return {}; }
+};
+
 /// `M_n` in full, as it was given.
 Matrix<double> full(const Matrix<double>& metric, Index length) {
   if (metric.size() == 0) return Matrix<double>::Identity(length, length);
@@ -96,6 +108,25 @@ qaf::UniformQuantizer with_bits(int bits, qaf::Granularity granularity = qaf::Gr
 }
 
 }  // namespace
+
+TEST_CASE("An entry moves only where the column comes nearer, however the quantizer rounds", "[weighted]") {
+  qaf::detail::ModeMetric<double> metric;
+  metric.matrix = definite(9, 1);
+  metric.eigenvalues = Eigen::VectorXd::Ones(9);  // not plain
+  int moved = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    CAPTURE(seed);
+    const Matrix<double> target = 3 * qaf::detail::NormalGenerator(seed).matrix<double>(9, 1);
+    qaf::detail::ColumnCandidate<double, CeilingQuantizer> nearest;
+    nearest.codes = target.array().round().cast<int>();
+    nearest.value = nearest.codes.cast<double>();
+    const auto found = qaf::detail::descend_entries(CeilingQuantizer(), metric, target, nearest);
+    CHECK(metric.squared_length(found.value - target) <= metric.squared_length(nearest.value - target));
+    CHECK(found.value == found.codes.cast<double>());
+    moved += found.codes != nearest.codes;
+  }
+  CHECK(moved > 0);
+}
 
 TEMPLATE_TEST_CASE("The weighted error is the plain one of the whitened tensor", "[weighted]", float, double) {
   for (const Sizes& dimensions : support::one_shape_an_order) {
