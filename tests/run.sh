@@ -2,6 +2,7 @@
 # Builds and runs all tests: sh tests/run.sh [--all | PART...].
 # Without an argument with the compiler at hand. With parts only these, with --all all of them:
 #   --coverage  clang's address and undefined-behaviour sanitizers, and how many lines of include/ were run
+#   --examples  tests of the example programs with the same sanitizers
 #   --threads   clang's thread sanitizer: what shares work between threads
 #   --memory    the example programs on small input under valgrind
 #   --random    solvers and quantizers on random cases, with the sanitizers
@@ -39,16 +40,25 @@ build_and_test() {
 # compiler and the level at which it takes least time. Fails below 95 percent of the lines.
 coverage() {
   ensure_packages clang:clang++ llvm:/usr/share/doc/llvm libclang-rt-dev:/usr/share/doc/libclang-rt-dev
-  configure coverage -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ "-DCMAKE_CXX_FLAGS=-O0 \
--D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all -fprofile-instr-generate -fcoverage-mapping"
+  configure coverage -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ \
+    "-DCMAKE_CXX_FLAGS=$sanitizers -O0 -fprofile-instr-generate -fcoverage-mapping"
   rm -rf "$build/profiles"
   # One file a program: what its runs count is added up in it.
   LLVM_PROFILE_FILE=$build/profiles/%m.profraw
   export LLVM_PROFILE_FILE
-  build_and_test '-R ^(unit|threads|safetensors$|onnx$|example|fuzz)' --target qaf_tests qaf_threads_tests \
-    qaf_safetensors_tests qaf_onnx_tests $examples $replays
+  # shellcheck disable=SC2086  # words of their own
+  build_and_test '-R ^(unit|threads|safetensors$|onnx$|fuzz)' --target qaf_tests qaf_threads_tests \
+    qaf_safetensors_tests qaf_onnx_tests $replays
   unset LLVM_PROFILE_FILE
   CXX=clang++ sh "$root/tests/coverage.sh" "$build" 95
+}
+
+# At a higher level, since the programs take longer than the compiler.
+example_programs() {
+  ensure_packages clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev
+  configure examples -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ "-DCMAKE_CXX_FLAGS=$sanitizers"
+  # shellcheck disable=SC2086  # words of their own
+  build_and_test '-R ^example' --target $examples
 }
 
 # With clang's OpenMP, whose `archer` tells the sanitizer what a team of threads has put in order; g++'s tells it nothing.
@@ -76,8 +86,7 @@ memory() {
 random_cases() {
   ensure_packages clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev
   configure random -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_EXAMPLES=OFF \
-    -DQAF_BUILD_PROPERTY_SWEEP=ON \
-    "-DCMAKE_CXX_FLAGS=-O1 -g1 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
+    -DQAF_BUILD_PROPERTY_SWEEP=ON "-DCMAKE_CXX_FLAGS=$sanitizers"
   build_and_test '-R ^property' --target qaf_property_sweep
 }
 
@@ -114,6 +123,7 @@ tidy() {
   run-clang-tidy -p "$build" -j 2 -quiet "^$root/(examples|tests)/"
 }
 
+sanitizers="-O1 -g1 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
 examples="quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
   qaf_network_tests qaf_compress_network_tests qaf_stopped_programs_tests qaf_two_sided_ternary_tests"
 replays="qaf_replay_npy qaf_replay_plan_text qaf_replay_safetensors qaf_replay_model_file qaf_replay_network_description"
@@ -122,11 +132,12 @@ if [ $# -eq 0 ]; then
   build_and_test ''
 fi
 if [ "${1-}" = --all ]; then
-  set -- --coverage --threads --memory --random --clang --libc++ --gcc --tidy
+  set -- --coverage --examples --threads --memory --random --clang --libc++ --gcc --tidy
 fi
 for part in "$@"; do
   case $part in
     --coverage) coverage ;;
+    --examples) example_programs ;;
     --threads) threads ;;
     --memory) memory ;;
     --random) random_cases ;;
@@ -135,8 +146,8 @@ for part in "$@"; do
     --gcc) gcc ;;
     --tidy) tidy ;;
     *)
-      echo "tests/run.sh: expected no argument, --all, --coverage, --threads, --memory, --random, --clang, --libc++, --gcc" \
-        "or --tidy, got '$part'" >&2
+      echo "tests/run.sh: expected no argument, --all, --coverage, --examples, --threads, --memory, --random, --clang," \
+        "--libc++, --gcc or --tidy, got '$part'" >&2
       exit 2
       ;;
   esac
