@@ -188,6 +188,23 @@ TEST_CASE("The zero point is the code nearest to where the range puts 0", "[affi
   }
 }
 
+TEST_CASE("Least squares moves the zero point to either side", "[affine_quantizer]") {
+  int up = 0, down = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    const Matrix<double> matrix = qaf::detail::NormalGenerator(seed).matrix<double>(12, 1);
+    AffineQuantizer q;
+    q.bits = 3;
+    q.scale_method = ScaleMethod::maximum;
+    const int before = q.fit(matrix).zero_points[0];
+    q.scale_method = ScaleMethod::least_squares;
+    const int after = q.fit(matrix).zero_points[0];
+    up += after > before;
+    down += after < before;
+  }
+  CHECK(up > 0);
+  CHECK(down > 0);
+}
+
 TEST_CASE("A zero point is that of the scale that is kept", "[affine_quantizer]") {
   AffineQuantizer q;
   q.scale_method = ScaleMethod::maximum;

@@ -261,6 +261,18 @@ TEMPLATE_TEST_CASE("normalize gives unit columns and falling weights of the same
   }
 }
 
+TEMPLATE_TEST_CASE("normalize gives unit columns for tiny and for large ones", "[cp_model]", float, double) {
+  CpModel<TestType> model = support::random_model<TestType>({5, 4, 3}, 3);
+  model.factors[0].col(0) *= TestType(1e-20);
+  model.factors[1].col(0) *= TestType(1e15);
+  model.factors[2].col(1) *= TestType(1e-9);
+  const CpModel<TestType> before = model;
+  qaf::normalize(model);
+  for (const auto& factor : model.factors)
+    for (Index r = 0; r < 3; ++r) CHECK(factor.col(r).norm() == Approx(1));
+  CHECK(support::model_distance(before, model) < Tolerance<TestType>::product);
+}
+
 TEMPLATE_TEST_CASE("normalize moves zero components to the end", "[cp_model]", float, double) {
   CpModel<TestType> before = support::random_model<TestType>({4, 3, 2}, 4);
   before.factors[1].col(0).setZero();  // one by a column,
