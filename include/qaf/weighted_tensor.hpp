@@ -41,9 +41,7 @@ class WeightedTensor {
 
   /// Whether all entries weigh the same.
   bool is_plain() const {
-    for (const detail::ModeMetric<Scalar>& metric : metrics_)
-      if (!metric.is_plain()) return false;
-    return true;
+    return std::all_of(metrics_.begin(), metrics_.end(), [](const auto& metric) { return metric.is_plain(); });
   }
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <qaf/types.hpp>
@@ -15,13 +16,12 @@ namespace qaf::detail {
 template <typename Scalar>
 void advise_huge_pages(Scalar* memory, Index size) {
 #ifdef MADV_HUGEPAGE
-  constexpr std::uintptr_t page = std::uintptr_t{1} << 21, least = 2 * page;
-  const std::uintptr_t bytes = static_cast<std::uintptr_t>(size) * sizeof(Scalar);
+  constexpr std::size_t page = std::size_t{1} << 21, least = 2 * page;
+  const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(Scalar);
   if (bytes < least) return;
-  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(memory), begin = (address + page - 1) / page * page;
-  const std::uintptr_t end = (address + bytes) / page * page;
+  const std::size_t before = (page - reinterpret_cast<std::uintptr_t>(memory) % page) % page;
   // A piece of advice: refused, all stays as it is.
-  static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
+  static_cast<void>(madvise(reinterpret_cast<char*>(memory) + before, (bytes - before) / page * page, MADV_HUGEPAGE));
 #else
   static_cast<void>(memory);
   static_cast<void>(size);

@@ -164,7 +164,7 @@ struct OneOf : detail::OneOfOptional<OneOf<Quantizers...>, Quantizers...> {
     using Decoded = Matrix<std::common_type_t<detail::DecodedScalar<Quantizers>...>>;
     return with_choice([&](const auto& quantizer, auto position) -> Decoded {
       using OwnCode = typename std::decay_t<decltype(quantizer)>::Code;
-      const Matrix<OwnCode> own_codes = codes.template cast<OwnCode>();
+      const Matrix<OwnCode>& own_codes = codes.template cast<OwnCode>();
       if (own_codes.template cast<Code>() != codes)
         detail::fail("OneOf", "decode needs codes of the quantizer chosen, number ", decltype(position)::value,
                      ", got some that its type of code does not hold");
