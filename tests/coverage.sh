@@ -12,7 +12,8 @@ tool() { ${CXX:-clang++} -print-prog-name="$1"; }
 
 "$(tool llvm-profdata)" merge -sparse -o "$build/profiles/all.profdata" "$build"/profiles/*.profraw
 # The first program is an argument, the others are options.
-objects=$(find "$build/tests" "$build/examples" -type f -perm -u+x ! -name '*.*' | sed '2,$s/^/-object /')
+objects=$(find "$build/tests" -path "$build/tests/examples" -prune -o -type f -perm -u+x ! -name '*.*' -print |
+  sed '2,$s/^/-object /')
 # shellcheck disable=SC2086  # words of their own
 "$(tool llvm-cov)" export -format=lcov -instr-profile="$build/profiles/all.profdata" $objects "$root/include" \
   >"$build/coverage.lcov"

@@ -41,7 +41,7 @@ build_and_test() {
 coverage() {
   ensure_packages clang:clang++ llvm:/usr/share/doc/llvm libclang-rt-dev:/usr/share/doc/libclang-rt-dev
   configure coverage -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ \
-    "-DCMAKE_CXX_FLAGS=$sanitizers -O0 -fprofile-instr-generate -fcoverage-mapping"
+    "-DCMAKE_CXX_FLAGS=-O0 $sanitizers -fprofile-instr-generate -fcoverage-mapping"
   rm -rf "$build/profiles"
   # One file a program: what its runs count is added up in it.
   LLVM_PROFILE_FILE=$build/profiles/%m.profraw
@@ -56,7 +56,7 @@ coverage() {
 # At a higher level, since the programs take longer than the compiler.
 example_programs() {
   ensure_packages clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev
-  configure examples -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ "-DCMAKE_CXX_FLAGS=$sanitizers"
+  configure examples -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ "-DCMAKE_CXX_FLAGS=-O1 $sanitizers"
   # shellcheck disable=SC2086  # words of their own
   build_and_test '-R ^example' --target $examples
 }
@@ -86,7 +86,7 @@ memory() {
 random_cases() {
   ensure_packages clang:clang++ libclang-rt-dev:/usr/share/doc/libclang-rt-dev
   configure random -DCMAKE_BUILD_TYPE=Sanitizers -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_EXAMPLES=OFF \
-    -DQAF_BUILD_PROPERTY_SWEEP=ON "-DCMAKE_CXX_FLAGS=$sanitizers"
+    -DQAF_BUILD_PROPERTY_SWEEP=ON "-DCMAKE_CXX_FLAGS=-O1 $sanitizers"
   build_and_test '-R ^property' --target qaf_property_sweep
 }
 
@@ -123,7 +123,7 @@ tidy() {
   run-clang-tidy -p "$build" -j 2 -quiet "^$root/(examples|tests)/"
 }
 
-sanitizers="-O1 -g1 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
+sanitizers="-g1 -D_GLIBCXX_ASSERTIONS -fsanitize=address,undefined -fno-sanitize-recover=all"
 examples="quickstart custom_quantizer compress_layer calibrate_network compress_network qaf_example_tests \
   qaf_network_tests qaf_compress_network_tests qaf_stopped_programs_tests qaf_two_sided_ternary_tests"
 replays="qaf_replay_npy qaf_replay_plan_text qaf_replay_safetensors qaf_replay_model_file qaf_replay_network_description"

@@ -1,9 +1,11 @@
 // Sums of a tensor over some of its modes, and the panels that they are made of.
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <qaf/detail/contraction.hpp>
+#include <qaf/detail/packets.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/panel_products.hpp>
 #include <qaf/detail/products.hpp>
@@ -147,17 +149,23 @@ TEMPLATE_TEST_CASE("Results that no cache holds, wherever they lie in memory", "
     const Contraction<TestType> contraction{example.entries.data(), sizes.fast, sizes.middle, sizes.slow, false};
     PanelMatrix<TestType> factor;
     factor.assign(example.factors[0], layout);
-    qaf::Vector<TestType> memory(contraction.cells() * layout.padded_rank() + 1);
-    REQUIRE(memory.size() * static_cast<Index>(sizeof(TestType)) > Index{1} << 22);
+    const Index size = contraction.cells() * layout.padded_rank();
+    REQUIRE(size * static_cast<Index>(sizeof(TestType)) > Index{1} << 22);
+    constexpr Index line = 64 / static_cast<Index>(sizeof(TestType));
+    qaf::Vector<TestType> memory(size + line + 3);
+    Index boundary = 1;  // the first of a line, but for the first scalar of all
+    while (reinterpret_cast<std::uintptr_t>(memory.data() + boundary) % 64 != 0) ++boundary;
     for (const int threads : {1, 3}) {
-      for (const Index offset : {0, 1}) {
-        CAPTURE(sizes.fast, threads, offset);
+      for (const Index first : {boundary, boundary + 1}) {
+        CAPTURE(sizes.fast, threads, first);
+        REQUIRE(qaf::detail::is_on_boundary(memory.data() + first) ==
+                (first == boundary || qaf::detail::packet_size<TestType> == 1));
         memory.setConstant(-1);
-        const PanelView<TestType> result(memory.data() + offset, contraction.cells(), layout);
+        const PanelView<TestType> result(memory.data() + first, contraction.cells(), layout);
         qaf::detail::contract(contraction, {factor.view()}, threads, result);
         CHECK(support::matrix_distance(result.to_matrix(TestType(1)), example.sums) <
               support::Tolerance<TestType>::product);
-        CHECK(memory[offset == 0 ? memory.size() - 1 : 0] == -1);
+        CHECK((memory[first - 1] == -1 && memory[first + size] == -1));
       }
     }
   }

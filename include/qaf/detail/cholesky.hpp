@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include <qaf/detail/blas.hpp>
+#include <qaf/detail/multiply_tile.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/panel_products.hpp>
 #include <qaf/detail/panel_rows.hpp>

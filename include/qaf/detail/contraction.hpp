@@ -8,6 +8,7 @@
 #include <qaf/detail/contracted_indices.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/multiply_tile.hpp>
+#include <qaf/detail/packets.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
 #include <qaf/types.hpp>
@@ -102,7 +103,7 @@ class PartOfContraction {
   // Whether a tile's sums are done when they are stored for the first time.
   bool is_one_run() const { return rows_.run(begin_) >= count_ && contraction_.term_run(begin_) >= count_; }
 
-  // Whether results are too many for a cache to hold them until they are read.
+  // Whether results are more than the second cache and a share of the third hold until they are read.
   bool passes_caches() const {
     constexpr Index most_held = Index{1} << 22;  // bytes
     return result_.size() * static_cast<Index>(sizeof(Scalar)) > most_held && is_on_boundary(result_.panel(0));

@@ -10,13 +10,14 @@
 namespace qaf::detail {
 
 /// What becomes of sums: they replace what the target holds, by way of the caches or past them, or are added to it.
+/// Past the caches the target must lie on a boundary of registers.
 enum class Store { replace, stream, add };
 
-/// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, for `tile` rows j as wide as
-/// a panel of `registers` registers, which stay in registers from the first term to the last. Rows of `b` and `out`
-/// follow each other in memory. Entries of `a` are broadcast from where they lie: the tensor need not
-/// be packed, and few components are as fast as many. `ahead`: the first row of a tile to come, whose entries are
-/// fetched meanwhile; `a` where none are to be. `scale`, where it is not null: a row that the sums are multiplied with.
+/// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, as `store` says, for `tile`
+/// rows j as wide as a panel of `registers` registers, which stay in registers from the first term to the last. Rows of
+/// `b` and `out` follow each other in memory. Entries of `a` are broadcast from where they lie: the tensor need not be
+/// packed, and few components are as fast as many. `ahead`: the first row of a tile to come, whose entries are fetched
+/// meanwhile; `a` where none are to be. `scale`, where it is not null: a row that the sums are multiplied with.
 template <int tile, int registers, typename Scalar>
 void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index terms, const Scalar* ahead,
                    const Scalar* b, const Scalar* scale, Store store, Scalar* out) {

@@ -36,10 +36,18 @@ void prefetch_to(const void* line) {
 #endif
 }
 
+/// Whether memory begins on a boundary of registers.
+template <typename Scalar>
+bool is_on_boundary(const Scalar* memory) {
+  return reinterpret_cast<std::uintptr_t>(memory) % sizeof(Packet<Scalar>) == 0;
+}
+
 /// Stores a register without first reading the line that it goes to, nor keeping it in the caches, where there is such
-/// an instruction. `finish_streams` must follow before another thread reads.
+/// an instruction. The target must lie on a boundary of registers. `finish_streams` must follow before another thread
+/// reads.
 template <typename Scalar>
 EIGEN_ALWAYS_INLINE void stream_packet(Scalar* target, const Packet<Scalar>& packet) {
+  eigen_assert(is_on_boundary(target));
 #if defined(EIGEN_VECTORIZE_AVX512)
   if constexpr (std::is_same_v<Scalar, float>)
     _mm512_stream_ps(target, packet);
@@ -58,10 +66,6 @@ EIGEN_ALWAYS_INLINE void stream_packet(Scalar* target, const Packet<Scalar>& pac
 #else
   Eigen::internal::pstoreu(target, packet);
 #endif
-}
-template <typename Scalar>
-bool is_on_boundary(const Scalar* memory) {
-  return reinterpret_cast<std::uintptr_t>(memory) % sizeof(Packet<Scalar>) == 0;
 }
 inline void finish_streams() {
 #if defined(EIGEN_VECTORIZE_SSE2)

@@ -24,7 +24,7 @@ namespace qaf {
 ///
 /// Rank is `-` where a layer is not factored. The columns `parameters`, `size_bits`, `macs`, `bops` are there to be
 /// read; they follow from the others. Errors are rounded to six digits, all else comes back as it was; the loss in the
-/// last line is that of the errors before. Errors of use:
+/// last line is of errors that were not rounded, so the text of a plan read back may differ in it. Errors of use:
 /// what `parse_plan` would not take back, that is no layers; a layer's name that is empty, holds a space, a control
 /// character or `#`, or comes twice; a number out of its range, such as a rank above the layer's number of weights.
 inline std::string plan_text(const Plan& plan) {
