@@ -143,14 +143,14 @@ TEMPLATE_TEST_CASE("The same in two parts, between which threads do not stop at 
 }
 
 TEMPLATE_TEST_CASE("Results that no cache holds, wherever they lie in memory", "[contraction]", float, double) {
-  for (const Sizes& sizes : std::vector<Sizes>{{60003, 4, 1}, {61, 4, 1001}}) {
+  for (const Sizes& sizes : std::vector<Sizes>{{220003, 4, 1}, {221, 4, 1001}}) {
     const Example<TestType> example(sizes, false, 20);
     const PanelLayout<TestType> layout(20);
     const Contraction<TestType> contraction{example.entries.data(), sizes.fast, sizes.middle, sizes.slow, false};
     PanelMatrix<TestType> factor;
     factor.assign(example.factors[0], layout);
     const Index size = contraction.cells() * layout.padded_rank();
-    REQUIRE(size * static_cast<Index>(sizeof(TestType)) > Index{1} << 22);
+    REQUIRE(size * static_cast<Index>(sizeof(TestType)) > Index{1} << 24);
     constexpr Index line = 64 / static_cast<Index>(sizeof(TestType));
     qaf::Vector<TestType> memory(size + line + 3);
     Index boundary = 1;  // the first of a line, but for the first scalar of all
