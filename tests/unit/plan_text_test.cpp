@@ -103,6 +103,13 @@ TEST_CASE("A layer that an edit leaves as it is comes back in float32", "[plan_t
   CHECK(qaf::parse_plan(qaf::plan_text(plan)).layers[1].bits == 32);
 }
 
+TEST_CASE("A name that could not be written is not read", "[plan_text]") {
+  const std::string begin = "budget inf\nlayer form rank bits dimensions\n";
+  CHECK_ERROR(qaf::parse_plan(begin + "a\001b factored 6 4 8x89"),
+              "qaf::parse_plan: line 3: expected a layer's name without control characters, got 'a?b'");
+  CHECK_NOTHROW(qaf::plan_text(qaf::parse_plan(begin + "a.b factored 6 4 8x89")));
+}
+
 TEST_CASE("A plan comes back from its file", "[plan_text]") {
   const TemporaryFile file("qaf_plan_text_test.txt");
   qaf::write_plan(file.path, sample_plan());

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -14,14 +13,6 @@
 #include <qaf/types.hpp>
 
 namespace qaf::detail {
-
-/// Whether a name is one word of the table.
-inline bool is_word(const std::string& name) {
-  return !name.empty() && std::none_of(name.begin(), name.end(), [](char letter) {
-    const auto code = static_cast<unsigned char>(letter);
-    return code <= ' ' || code == 127 || letter == '#';
-  });
-}
 
 inline void check_names(const Plan& plan) {
   std::set<std::string> names;

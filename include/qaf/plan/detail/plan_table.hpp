@@ -74,6 +74,14 @@ inline std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+/// Whether a name is one word of the table.
+inline bool is_word(const std::string& name) {
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](char letter) {
+    const auto code = static_cast<unsigned char>(letter);
+    return code <= ' ' || code == 127 || letter == '#';
+  });
+}
+
 /// Reads what `plan_text` writes, but for the costs.
 class PlanReader {
  public:
@@ -161,7 +169,7 @@ class PlanReader {
     std::string rank;
     for (std::size_t k = 0; k < words.size(); ++k) {
       const std::string &column = columns_[k], &word = words[k];
-      if (column == "layer") one.layer.name = word;
+      if (column == "layer") one.layer.name = name(word);
       if (column == "form") one.form = one_of<Form>(word, {Form::original, Form::direct, Form::factored});
       if (column == "rank") rank = word;
       if (column == "bits") one.bits = static_cast<int>(whole("bits", word, 32));
@@ -194,6 +202,11 @@ class PlanReader {
       known += (known.empty() ? "" : value == values.back() ? " or " : ", ") + std::string(to_string(value));
     }
     refuse(known, word);
+  }
+
+  const std::string& name(const std::string& word) const {
+    if (!is_word(word)) refuse("a layer's name without control characters", word);
+    return word;
   }
 
   Index whole(const char* what, const std::string& word, Index largest) const {
