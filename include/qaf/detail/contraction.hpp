@@ -49,7 +49,7 @@ class PartOfContraction {
         pack_all_(contraction.term_run(begin) < std::min(count, enough_terms) ||
                   (result.layout().panels() > few_panels && wastes_rows())),
         collides_(!pack_all_ && lines_collide()),
-        streams_(count == contraction.terms() && is_one_run() && passes_caches()) {}
+        store_(store()) {}
 
   Index tile() const { return kernel_.rows(); }
 
@@ -71,7 +71,7 @@ class PartOfContraction {
       for (Index k = 0; k < result_.layout().panels(); ++k)
         for (Index t = 0; t < n; ++t) multiply(tiles[t], k);
     }
-    if (streams_) finish_streams();
+    if (store_ == Store::stream) finish_streams();
   }
 
  private:
@@ -98,6 +98,12 @@ class PartOfContraction {
     constexpr Index period = Index{1} << 16, many_terms = 64;
     const Index distance = contraction_.term_stride() * static_cast<Index>(sizeof(Scalar));
     return contraction_.cell_stride() == 1 && distance % period == 0 && count_ > many_terms;
+  }
+
+  // What becomes of the sums of these terms.
+  Store store() const {
+    if (begin_ > 0) return Store::add;
+    return count_ == contraction_.terms() && is_one_run() && passes_caches() ? Store::stream : Store::replace;
   }
 
   // Whether a tile's sums are done when they are stored for the first time.
@@ -173,13 +179,12 @@ class PartOfContraction {
   void multiply(const Tile& tile, Index panel) const {
     const Index width = result_.layout().width(panel);
     Scalar* const target = result_.panel(panel) + tile.cell * width;
-    const Store store = begin_ > 0 ? Store::add : streams_ ? Store::stream : Store::replace;
-    if (tile.cells == kernel_.rows()) return multiply(tile, panel, store, target);
+    if (tile.cells == kernel_.rows()) return multiply(tile, panel, store_, target);
     Eigen::Matrix<Scalar, TileKernel<Scalar>::most_rows * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
     multiply(tile, panel, Store::replace, sums.data());
     const auto wanted = sums.segment(tile.before * width, tile.cells * width);
     Eigen::Map<Vector<Scalar>> results(target, wanted.size());
-    if (begin_ > 0)
+    if (store_ == Store::add)
       results += wanted;
     else
       results = wanted;
@@ -212,7 +217,8 @@ class PartOfContraction {
   Index begin_, count_;
   PanelView<Scalar> result_;
   TileKernel<Scalar> kernel_;
-  bool pack_all_, collides_, streams_;
+  bool pack_all_, collides_;
+  Store store_;
 };
 
 /// How many terms to take at a time. 512 rows of a panel stay in the second cache, and lines of as many terms in the

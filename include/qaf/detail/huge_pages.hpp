@@ -28,4 +28,12 @@ void advise_huge_pages(Scalar* memory, Index size) {
 #endif
 }
 
+/// Makes room for `size` scalars, where there is less: then all are left undefined, and may stand on huge pages.
+template <typename Scalar>
+void grow(Vector<Scalar>& memory, Index size) {
+  if (memory.size() >= size) return;
+  memory.resize(size);
+  advise_huge_pages(memory.data(), size);
+}
+
 }  // namespace qaf::detail

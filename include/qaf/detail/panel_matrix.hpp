@@ -102,10 +102,7 @@ class PanelMatrix {
   void resize(Index rows, const PanelLayout<Scalar>& layout) {
     rows_ = rows;
     layout_ = layout;
-    const Index size = rows * layout.padded_rank();
-    if (entries_.size() >= size) return;
-    entries_.resize(size);
-    advise_huge_pages(entries_.data(), size);
+    grow(entries_, rows * layout.padded_rank());
   }
 
   void assign(const Matrix<Scalar>& matrix, const PanelLayout<Scalar>& layout) {

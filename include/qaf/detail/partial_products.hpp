@@ -160,11 +160,7 @@ class PartialProducts {
   void pass_over_tensor(const std::vector<PanelView<Scalar>>& factors, Index mode) {
     const Index run = plan_.run(mode);
     const TensorPass<Scalar> pass(tensor_, mode, run);
-    const Index size = static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank();
-    if (memory_.size() < size) {
-      memory_.resize(size);
-      advise_huge_pages(memory_.data(), size);
-    }
+    grow(memory_, static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank());
     PartialProduct<Scalar> partial{pass.kept(), {}, version_, {memory_.data(), pass.cells(), layout_}};
     for (Index k = 0; k < run; ++k) partial.updates.push_back((mode + k) % tensor_.order());
     pass.run(factors, threads_, partial.rows);
