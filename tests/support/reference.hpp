@@ -72,6 +72,16 @@ qaf::Matrix<double> direct_mttkrp(const Tensor& tensor, const std::vector<qaf::M
   return result.transpose();
 }
 
+/// `G = hadamard of A_m^T A_m` over all modes m but one (`R x R`).
+template <typename Scalar>
+qaf::Matrix<double> direct_gram_of_others(const std::vector<qaf::Matrix<Scalar>>& factors, std::size_t mode) {
+  const qaf::Index rank = factors.front().cols();
+  qaf::Matrix<double> result = qaf::Matrix<double>::Ones(rank, rank);
+  for (std::size_t m = 0; m < factors.size(); ++m)
+    if (m != mode) result.array() *= (factors[m].transpose() * factors[m]).template cast<double>().array();
+  return result;
+}
+
 /// `Xhat(i_1 .. i_N) = sum_r lambda_r prod_n A_n(i_n, r)`.
 template <typename Scalar>
 double direct_entry(const qaf::CpModel<Scalar>& model, const std::vector<qaf::Index>& index) {

@@ -60,12 +60,9 @@ class PlainAdmm {
  private:
   void update(std::size_t mode) {
     const Matrix<double> f = support::direct_mttkrp(tensor_, factors_, mode) / norm_;
-    Matrix<double> g = Matrix<double>::Ones(f.cols(), f.cols());
-    for (std::size_t other = 0; other < factors_.size(); ++other)
-      if (other != mode) g = g.cwiseProduct(Matrix<double>(factors_[other].transpose() * factors_[other]));
-    qaf::Vector<double> d = rho_ * g.diagonal();
+    Matrix<double> k = support::direct_gram_of_others(factors_, mode);
+    qaf::Vector<double> d = rho_ * k.diagonal();
     if (options_.penalty_shape == PenaltyShape::trace) d.setConstant(d.mean());
-    Matrix<double> k = g;
     k.diagonal() += d;
     for (Index step = 0; step < options_.max_inner_iterations; ++step) {
       const Matrix<double> w = factors_[mode] + duals_[mode];
@@ -85,16 +82,11 @@ class PlainAdmm {
   double rho_;
 };
 
-/// Factors whose weights are 1 and whose columns are of the same norm in all modes, for a tensor of norm 1.
-std::vector<Matrix<double>> balanced(const CpModel<double>& model, double norm) {
-  std::vector<Matrix<double>> factors = model.factors;
-  for (Index r = 0; r < model.rank(); ++r) {
-    double product = model.weights[r] / norm;
-    for (const Matrix<double>& factor : factors) product *= factor.col(r).norm();
-    for (Matrix<double>& factor : factors)
-      factor.col(r) *= std::pow(product, 1 / static_cast<double>(factors.size())) / factor.col(r).norm();
-  }
-  return factors;
+/// The start's factors, for a tensor of norm 1, as `cp_admm` takes them.
+std::vector<Matrix<double>> balanced(CpModel<double> start, double norm) {
+  start.weights /= norm;
+  qaf::balance(start);
+  return start.factors;
 }
 
 }  // namespace

@@ -205,9 +205,7 @@ TEMPLATE_TEST_CASE("The factors ALS ends with solve the normal equations", "[cp_
       for (std::size_t mode = 0; mode < dimensions.size(); ++mode) {
         CAPTURE(mode);
         const Matrix<double> f = support::direct_mttkrp(tensor, model.factors, mode);
-        Matrix<double> g = Matrix<double>::Ones(2, 2);
-        for (std::size_t m = 0; m < dimensions.size(); ++m)
-          if (m != mode) g.array() *= (model.factors[m].transpose() * model.factors[m]).template cast<double>().array();
+        Matrix<double> g = support::direct_gram_of_others(model.factors, mode);
         g.diagonal().array() += kappa(noise);
         const Matrix<double> a = (model.factors[mode] * model.weights.asDiagonal()).template cast<double>();
         CHECK(support::matrix_distance(a * g, f) < Tolerance<TestType>::solve);
