@@ -81,6 +81,20 @@ TEMPLATE_TEST_CASE("Partial products give every mode's MTTKRP, whatever changed 
   }
 }
 
+TEMPLATE_TEST_CASE("Sums over a slow mode that the first cache does not hold", "[partial_products]", float, double) {
+  // The pass that sums over the mode of 60 leaves three, of which that of 7 is updated first and is the slowest.
+  const auto check = [](const Sizes& dimensions, qaf::StorageOrder storage_order) {
+    Fixture<TestType> fixture(dimensions, 20, storage_order, true, {1, 1000});
+    for (Index call = 0; call < 8; ++call) {
+      CAPTURE(static_cast<int>(storage_order), call);
+      CHECK(fixture.distance(call % 4) < support::Tolerance<TestType>::product);
+      fixture.change(call % 4);
+    }
+  };
+  check({20, 30, 60, 7}, qaf::StorageOrder::column_major);
+  check({7, 30, 20, 60}, qaf::StorageOrder::row_major);
+}
+
 TEST_CASE("A factor may change that was not asked for", "[partial_products]") {
   for (const Sizes& dimensions : std::vector<Sizes>{{6, 5, 4}, {5, 4, 2, 3}, {4, 3, 2, 3, 2}}) {
     const Index order = static_cast<Index>(dimensions.size());

@@ -80,6 +80,7 @@ class PartOfContraction {
 
   struct Tile {
     Index cell, cells;
+    Index rows;            // of its kernel, at least as many
     Index before;          // rows of the tile that stand before the cells
     const Scalar* packed;  // null where the entries are read from where they lie
     Index stride;          // from a term to the next, packed
@@ -88,8 +89,8 @@ class PartOfContraction {
   // Entries are packed where terms follow each other in memory for a short time only, or cells do, so that many tiles
   // would not be whole, and the packed ones serve many panels.
   bool wastes_rows() const {
-    const Index run = contraction_.cell_run(0), tiles = (run + tile() - 1) / tile();
-    return run < contraction_.cells() && 8 * (tiles * tile() - run) > run;
+    const Index run = contraction_.cell_run(0), rest = run % tile();
+    return run < contraction_.cells() && rest > 0 && 8 * (kernel_.rows_for(rest) - rest) > run;
   }
 
   // Whether many terms of a cell are at a distance of a multiple of 64 KiB, as in a cube of 256: their lines fall into
@@ -122,7 +123,7 @@ class PartOfContraction {
     packed.resize(stride * count_);
     for (Index k = 0; k < count_; ++k)
       std::copy_n(contraction_.cell(cell) + contraction_.term(begin_ + k), n * tile(), packed.data() + k * stride);
-    for (Index t = 0; t < n; ++t) tiles[t] = {cell + t * tile(), tile(), 0, packed.data() + t * tile(), stride};
+    for (Index t = 0; t < n; ++t) tiles[t] = {cell + t * tile(), tile(), tile(), 0, packed.data() + t * tile(), stride};
     return n;
   }
 
@@ -130,16 +131,16 @@ class PartOfContraction {
   Tile make_tile(Index cell, Index last, Index n, Vector<Scalar>& packed) const {
     if (!pack_all_) {
       const Index cells = std::min({tile(), last - cell, contraction_.cell_run(cell)});
-      const Index before = tile() - cells;
+      const Index rows = kernel_.rows_for(cells), before = rows - cells;
       // At the end of a run the tile reaches back, to cells that are done already.
-      if (before == 0 || (cell >= before && contraction_.cell_run(cell - before) >= tile()))
-        return {cell, cells, before, nullptr, 0};
+      if (before == 0 || (cell >= before && contraction_.cell_run(cell - before) >= rows))
+        return {cell, cells, rows, before, nullptr, 0};
     }
     const Index cells = std::min(tile(), last - cell);
     packed.resize((tiles_of_block * tile() + line) * count_);
     Scalar* const room = packed.data() + n * tile() * count_;
     pack(cell, cells, room);
-    return {cell, cells, 0, room, tile()};
+    return {cell, cells, tile(), 0, room, tile()};
   }
 
   // Term after term the entries of all rows, zeros for those without a cell.
@@ -168,18 +169,16 @@ class PartOfContraction {
   }
 
   // To the cell whose entries are fetched meanwhile, 0 for none. Measured (docs/trials.md): side by side, cells need
-  // far more lines than hardware foresees, and early; long rows of terms it foresees better alone.
+  // far more lines than hardware foresees, and early.
   Index cells_ahead() const {
-    constexpr Index long_row = 512;
-    if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 8 * tile());
-    if (contraction_.term_run(begin_) >= long_row) return 0;
+    if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
     return (result_.layout().widest_width() > packet_size<Scalar> ? 2 : 4) * tile();
   }
 
   void multiply(const Tile& tile, Index panel) const {
     const Index width = result_.layout().width(panel);
     Scalar* const target = result_.panel(panel) + tile.cell * width;
-    if (tile.cells == kernel_.rows()) return multiply(tile, panel, store_, target);
+    if (tile.cells == tile.rows) return multiply(tile, panel, store_, target);
     Eigen::Matrix<Scalar, TileKernel<Scalar>::most_rows * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
     multiply(tile, panel, Store::replace, sums.data());
     const auto wanted = sums.segment(tile.before * width, tile.cells * width);
@@ -191,7 +190,7 @@ class PartOfContraction {
   }
 
   void multiply(const Tile& tile, Index panel, Store store, Scalar* target) const {
-    const auto kernel = kernel_.for_width(result_.layout().width(panel));
+    const auto kernel = kernel_.function(tile.rows, result_.layout().width(panel));
     const Index first = tile.cell - tile.before;
     const Scalar* const source = contraction_.cell(first);
     const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), contraction_.cells() - 1));

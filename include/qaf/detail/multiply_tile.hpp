@@ -88,16 +88,18 @@ class TileKernel {
   explicit TileKernel(const PanelLayout<Scalar>& layout)
       : rows_(rows_of_tile(static_cast<int>(layout.widest_width() / packet_size<Scalar>))) {}
 
+  /// Of a whole tile.
   Index rows() const { return rows_; }
 
-  /// For a panel of the layout.
-  Function for_width(Index width) const {
+  /// Of the smallest tile for so many rows, at most `rows()`: a short one wastes less at the end of a run.
+  Index rows_for(Index rows) const { return rows <= 4 ? 4 : rows <= 6 ? 6 : 8; }
+
+  /// For a tile of 4, 6 or 8 rows of a panel.
+  Function function(Index rows, Index width) const {
     const Index registers = width / packet_size<Scalar>;
-    if constexpr (vector_registers < 32) {
-      if (rows_ == 4) return tile_function<4, Scalar>(registers);
-      if (rows_ == 6) return tile_function<6, Scalar>(registers);
-    }
-    return tile_function<8, Scalar>(registers);
+    return rows == 4   ? tile_function<4, Scalar>(registers)
+           : rows == 6 ? tile_function<6, Scalar>(registers)
+                       : tile_function<8, Scalar>(registers);
   }
 
  private:

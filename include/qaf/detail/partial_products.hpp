@@ -92,9 +92,8 @@ void sum_over_mode(const PartialProduct<Scalar>& partial, const std::vector<Pane
           sum_of_products<Scalar>(cells, factor.panel(k), width, shape.length, nullptr, false, sums);
           continue;
         }
-        for (Index i = 0; i < shape.length; ++i)
-          multiply_by_row(cells + (i * shape.fast + fast_begin) * width, factor.panel(k) + i * width, width,
-                          fast_end - fast_begin, i > 0, sums + fast_begin * width);
+        multiply_by_rows(cells + fast_begin * width, shape.fast * width, factor.panel(k), shape.length, width,
+                         fast_end - fast_begin, sums + fast_begin * width);
       }
     }
   };
