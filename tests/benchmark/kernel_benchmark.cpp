@@ -43,15 +43,16 @@ struct Factors {
 template <typename Scalar>
 void tensor_pass(benchmark::State& state) {
   const Index length = state.range(0), rank = state.range(1), first = state.range(2), kept = state.range(3);
-  const qaf::Matrix<Scalar> entries = NormalGenerator(9).matrix<Scalar>(length * length, length);
   const std::vector<Index> dimensions(3, length);
-  const qaf::TensorView<Scalar> tensor(entries.data(), dimensions, qaf::StorageOrder::column_major);
+  qaf::DenseTensor<Scalar> tensor(dimensions);
+  NormalGenerator normal(9);
+  for (Index k = 0; k < tensor.size(); ++k) tensor.data()[k] = static_cast<Scalar>(normal());
   const Factors<Scalar> factors(dimensions, rank);
-  const qaf::detail::TensorPass<Scalar> pass(tensor, first, kept);
+  const qaf::detail::TensorPass<Scalar> pass(qaf::tensor_view(tensor), first, kept);
   PanelMatrix<Scalar> result;
   result.resize(pass.cells(), PanelLayout<Scalar>(rank));
   for (auto _ : state) pass.run(factors.views, 1, result.view());
-  set_flops(state, 2.0 * static_cast<double>(entries.size()) * static_cast<double>(rank));
+  set_flops(state, 2.0 * static_cast<double>(tensor.size()) * static_cast<double>(rank));
 }
 
 template <typename Scalar>

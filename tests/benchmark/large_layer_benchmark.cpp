@@ -2,7 +2,7 @@
 //
 //   large_layer_benchmark [options]
 //
-// cp_admm in float with its defaults, against the error that 250 + 250 sweeps in double reach. The tensor stands for
+// cp_admm in float with its defaults and with 250 + 250 sweeps, against the error that these reach in double. The tensor stands for
 // trained weights: random components whose weights fall like those of a convolution, `r^(-1/2)`, and no noise, so that
 // the best float model of half the parameters has an error of about a quarter.
 
@@ -47,10 +47,9 @@ void run(const Arguments& arguments) {
   options.resources.threads = threads;
   Table table({"type", "sweeps", "seconds", "error of the start", "quantized error"});
   solve<float>(weights, rank, options, "float", table);
-  if (!arguments.has("--float")) {
-    options.start.max_iterations = options.max_iterations = 250;
-    solve<double>(weights, rank, options, "double", table);
-  }
+  options.start.max_iterations = options.max_iterations = 250;
+  solve<float>(weights, rank, options, "float", table);
+  if (!arguments.has("--float")) solve<double>(weights, rank, options, "double", table);
   std::printf("%td x %td x 9 at rank %td, 4 bits, %d threads\n\n", size, size, rank, threads);
   table.print();
 }
