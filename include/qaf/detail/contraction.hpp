@@ -75,6 +75,8 @@ class PartOfContraction {
   }
 
  private:
+  using Kernel = TileKernel<Scalar>;
+
   static constexpr Index tiles_of_block = 16, few_panels = 2, enough_terms = 16;
   static constexpr Index line = 64 / sizeof(Scalar);  // scalars of a line of memory
 
@@ -90,7 +92,7 @@ class PartOfContraction {
   // would not be whole, and the packed ones serve many panels.
   bool wastes_rows() const {
     const Index run = contraction_.cell_run(0), rest = run % tile();
-    return run < contraction_.cells() && rest > 0 && 8 * (kernel_.rows_for(rest) - rest) > run;
+    return run < contraction_.cells() && rest > 0 && 8 * (Kernel::rows_for(rest) - rest) > run;
   }
 
   // Whether many terms of a cell are at a distance of a multiple of 64 KiB, as in a cube of 256: their lines fall into
@@ -131,7 +133,7 @@ class PartOfContraction {
   Tile make_tile(Index cell, Index last, Index n, Vector<Scalar>& packed) const {
     if (!pack_all_) {
       const Index cells = std::min({tile(), last - cell, contraction_.cell_run(cell)});
-      const Index rows = kernel_.rows_for(cells), before = rows - cells;
+      const Index rows = Kernel::rows_for(cells), before = rows - cells;
       // At the end of a run the tile reaches back, to cells that are done already.
       if (before == 0 || (cell >= before && contraction_.cell_run(cell - before) >= rows))
         return {cell, cells, rows, before, nullptr, 0};
@@ -168,8 +170,8 @@ class PartOfContraction {
       for (Index j = cells; j < tile(); ++j) room[k * tile() + j] = Scalar(0);
   }
 
-  // To the cell whose entries are fetched meanwhile, 0 for none. Measured (docs/trials.md): side by side, cells need
-  // far more lines than hardware foresees, and early.
+  // To the cell whose entries are fetched meanwhile. Measured (docs/trials.md): side by side, cells need far more lines
+  // than hardware foresees, and early.
   Index cells_ahead() const {
     if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
     return (result_.layout().widest_width() > packet_size<Scalar> ? 2 : 4) * tile();
@@ -179,7 +181,7 @@ class PartOfContraction {
     const Index width = result_.layout().width(panel);
     Scalar* const target = result_.panel(panel) + tile.cell * width;
     if (tile.cells == tile.rows) return multiply(tile, panel, store_, target);
-    Eigen::Matrix<Scalar, TileKernel<Scalar>::most_rows * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
+    Eigen::Matrix<Scalar, Kernel::most_rows * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
     multiply(tile, panel, Store::replace, sums.data());
     const auto wanted = sums.segment(tile.before * width, tile.cells * width);
     Eigen::Map<Vector<Scalar>> results(target, wanted.size());
@@ -190,7 +192,7 @@ class PartOfContraction {
   }
 
   void multiply(const Tile& tile, Index panel, Store store, Scalar* target) const {
-    const auto kernel = kernel_.function(tile.rows, result_.layout().width(panel));
+    const auto kernel = Kernel::function(tile.rows, result_.layout().width(panel));
     const Index first = tile.cell - tile.before;
     const Scalar* const source = contraction_.cell(first);
     const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), contraction_.cells() - 1));
@@ -215,7 +217,7 @@ class PartOfContraction {
   TermRows<Scalar> rows_;
   Index begin_, count_;
   PanelView<Scalar> result_;
-  TileKernel<Scalar> kernel_;
+  Kernel kernel_;
   bool pack_all_, collides_;
   Store store_;
 };

@@ -92,10 +92,10 @@ class TileKernel {
   Index rows() const { return rows_; }
 
   /// Of the smallest tile for so many rows, at most `rows()`: a short one wastes less at the end of a run.
-  Index rows_for(Index rows) const { return rows <= 4 ? 4 : rows <= 6 ? 6 : 8; }
+  static Index rows_for(Index rows) { return rows <= 4 ? 4 : rows <= 6 ? 6 : 8; }
 
   /// For a tile of 4, 6 or 8 rows of a panel.
-  Function function(Index rows, Index width) const {
+  static Function function(Index rows, Index width) {
     const Index registers = width / packet_size<Scalar>;
     return rows == 4   ? tile_function<4, Scalar>(registers)
            : rows == 6 ? tile_function<6, Scalar>(registers)

@@ -34,8 +34,8 @@ void multiply_rows(const Scalar* a, const Scalar* b, Index width, Scalar* out) {
   }
 }
 
-/// `out_k = sum_j a_jk b_j`, or `out_k += ...`, for `rows` rows k and a constant number of rows b_j. From a_j to the next
-/// one there are `stride` scalars.
+/// `out_k = sum_j a_jk b_j`, or `out_k += ...`, for `rows` rows k and a constant number of rows b_j. From a_j to the
+/// next one there are `stride` scalars.
 template <int count, typename Scalar>
 void multiply_by_few_rows(const Scalar* a, Index stride, const Scalar* b, Index width, Index rows, bool add,
                           Scalar* out) {
@@ -62,7 +62,8 @@ void multiply_by_row(const Scalar* a, const Scalar* b, Index width, Index rows, 
   multiply_by_few_rows<1>(a, 0, b, width, rows, add, out);
 }
 
-/// `out_k = sum_j a_jk b_j` for `rows` rows k and `count` rows b_j. From a_j to the next one there are `stride` scalars.
+/// `out_k = sum_j a_jk b_j` for `rows` rows k and `count` rows b_j. From a_j to the next one there are `stride`
+/// scalars.
 template <typename Scalar>
 void multiply_by_rows(const Scalar* a, Index stride, const Scalar* b, Index count, Index width, Index rows,
                       Scalar* out) {
