@@ -2,9 +2,9 @@
 //
 //   large_layer_benchmark [options]
 //
-// cp_admm in float with its defaults and with 250 + 250 sweeps, against the error that these reach in double. The tensor stands for
-// trained weights: random components whose weights fall like those of a convolution, `r^(-1/2)`, and no noise, so that
-// the best float model of half the parameters has an error of about a quarter.
+// cp_admm in float with its defaults and with 250 + 250 sweeps, against the error that these reach in double. The
+// tensor stands for trained weights: random components whose weights fall like those of a convolution, `r^(-1/2)`, and
+// no noise, so that the best float model of half the parameters has an error of about a quarter.
 
 #include <cmath>
 #include <cstdio>
