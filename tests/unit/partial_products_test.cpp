@@ -83,16 +83,19 @@ TEMPLATE_TEST_CASE("Partial products give every mode's MTTKRP, whatever changed 
 
 TEMPLATE_TEST_CASE("Sums over a slow mode that the first cache does not hold", "[partial_products]", float, double) {
   // The pass that sums over the mode of 60 leaves three, of which that of 7 is updated first and is the slowest.
-  const auto check = [](const Sizes& dimensions, qaf::StorageOrder storage_order) {
-    Fixture<TestType> fixture(dimensions, 20, storage_order, true, {1, 1000});
-    for (Index call = 0; call < 8; ++call) {
-      CAPTURE(static_cast<int>(storage_order), call);
-      CHECK(fixture.distance(call % 4) < support::Tolerance<TestType>::product);
-      fixture.change(call % 4);
+  const auto check = [](const Sizes& dimensions, Index first, qaf::StorageOrder storage_order) {
+    for (const int threads : {1, 3}) {
+      Fixture<TestType> fixture(dimensions, 20, storage_order, true, {threads, 1000});
+      REQUIRE(fixture.partials.plan().run(first) == 3);
+      for (Index call = first; call < first + 8; ++call) {
+        CAPTURE(threads, static_cast<int>(storage_order), call);
+        CHECK(fixture.distance(call % 4) < support::Tolerance<TestType>::product);
+        fixture.change(call % 4);
+      }
     }
   };
-  check({20, 30, 60, 7}, qaf::StorageOrder::column_major);
-  check({7, 30, 20, 60}, qaf::StorageOrder::row_major);
+  check({20, 30, 60, 7}, 3, qaf::StorageOrder::column_major);
+  check({7, 30, 20, 60}, 0, qaf::StorageOrder::row_major);
 }
 
 TEST_CASE("A factor may change that was not asked for", "[partial_products]") {
@@ -133,7 +136,7 @@ TEST_CASE("The memory of partial products stays within what is allowed", "[parti
 }
 
 TEMPLATE_TEST_CASE("Threads share the work without a trace", "[partial_products]", float, double) {
-  for (const Sizes& dimensions : std::vector<Sizes>{{70, 60, 50}, {21, 20, 19, 18}, {300, 2, 200}}) {
+  for (const Sizes& dimensions : std::vector<Sizes>{{70, 60, 50}, {21, 20, 19, 18}, {300, 2, 200}, {10, 40, 20, 64}}) {
     for (const qaf::StorageOrder storage_order : support::both_orders) {
       Fixture<TestType> one(dimensions, 20, storage_order, true, {1, 8});
       Fixture<TestType> three(dimensions, 20, storage_order, true, {3, 8});

@@ -45,13 +45,14 @@ class PartOfContraction {
         begin_(begin),
         count_(count),
         result_(result),
-        kernel_(result.layout()),
+        tile_(rows_of_tile(static_cast<int>(result.layout().widest_width() / packet_size<Scalar>))),
         pack_all_(contraction.term_run(begin) < std::min(count, enough_terms) ||
                   (result.layout().panels() > few_panels && wastes_rows())),
         collides_(!pack_all_ && lines_collide()),
         store_(store()) {}
 
-  Index tile() const { return kernel_.rows(); }
+  /// Rows of a whole tile.
+  Index tile() const { return tile_; }
 
   /// Results of cells `first .. last - 1`.
   void run(Index first, Index last) const {
@@ -75,8 +76,6 @@ class PartOfContraction {
   }
 
  private:
-  using Kernel = TileKernel<Scalar>;
-
   static constexpr Index tiles_of_block = 16, few_panels = 2, enough_terms = 16;
   static constexpr Index line = 64 / sizeof(Scalar);  // scalars of a line of memory
 
@@ -88,11 +87,11 @@ class PartOfContraction {
     Index stride;          // from a term to the next, packed
   };
 
-  // Entries are packed where terms follow each other in memory for a short time only, or cells do, so that many tiles
-  // would not be whole, and the packed ones serve many panels.
+  // Entries are packed where terms follow each other in memory for a short time only, or cells do, so that many rows of
+  // tiles would be wasted, and the packed ones serve many panels.
   bool wastes_rows() const {
     const Index run = contraction_.cell_run(0), rest = run % tile();
-    return run < contraction_.cells() && rest > 0 && 8 * (Kernel::rows_for(rest) - rest) > run;
+    return run < contraction_.cells() && rest > 0 && 8 * (rows_of_short_tile(rest) - rest) > run;
   }
 
   // Whether many terms of a cell are at a distance of a multiple of 64 KiB, as in a cube of 256: their lines fall into
@@ -133,7 +132,7 @@ class PartOfContraction {
   Tile make_tile(Index cell, Index last, Index n, Vector<Scalar>& packed) const {
     if (!pack_all_) {
       const Index cells = std::min({tile(), last - cell, contraction_.cell_run(cell)});
-      const Index rows = Kernel::rows_for(cells), before = rows - cells;
+      const Index rows = rows_of_short_tile(cells), before = rows - cells;
       // At the end of a run the tile reaches back, to cells that are done already.
       if (before == 0 || (cell >= before && contraction_.cell_run(cell - before) >= rows))
         return {cell, cells, rows, before, nullptr, 0};
@@ -142,7 +141,7 @@ class PartOfContraction {
     packed.resize((tiles_of_block * tile() + line) * count_);
     Scalar* const room = packed.data() + n * tile() * count_;
     pack(cell, cells, room);
-    return {cell, cells, tile(), 0, room, tile()};
+    return {cell, cells, rows_of_short_tile(cells), 0, room, tile()};
   }
 
   // Term after term the entries of all rows, zeros for those without a cell.
@@ -170,10 +169,11 @@ class PartOfContraction {
       for (Index j = cells; j < tile(); ++j) room[k * tile() + j] = Scalar(0);
   }
 
-  // To the cell whose entries are fetched meanwhile. Measured (docs/trials.md): side by side, cells need far more lines
-  // than hardware foresees, and early.
+  // To the cell whose entries are fetched meanwhile, 0 for none. Measured (docs/trials.md): side by side, cells need
+  // far more lines than hardware foresees, and early. Rows of terms that are taken in parts do not lie in one piece.
   Index cells_ahead() const {
     if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
+    if (count_ < contraction_.cell_stride()) return 0;
     return (result_.layout().widest_width() > packet_size<Scalar> ? 2 : 4) * tile();
   }
 
@@ -181,21 +181,24 @@ class PartOfContraction {
     const Index width = result_.layout().width(panel);
     Scalar* const target = result_.panel(panel) + tile.cell * width;
     if (tile.cells == tile.rows) return multiply(tile, panel, store_, target);
-    Eigen::Matrix<Scalar, Kernel::most_rows * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
-    multiply(tile, panel, Store::replace, sums.data());
-    const auto wanted = sums.segment(tile.before * width, tile.cells * width);
+    // The results among them go through the same additions as in a whole tile, wherever tiles begin.
+    Eigen::Matrix<Scalar, most_rows_of_tile * PanelLayout<Scalar>::widest * packet_size<Scalar>, 1> sums;
+    auto wanted = sums.segment(tile.before * width, tile.cells * width);
     Eigen::Map<Vector<Scalar>> results(target, wanted.size());
-    if (store_ == Store::add)
-      results += wanted;
-    else
-      results = wanted;
+    if (store_ == Store::add) {
+      sums.setZero();
+      wanted = results;
+    }
+    multiply(tile, panel, store_ == Store::add ? Store::add : Store::replace, sums.data());
+    results = wanted;
   }
 
   void multiply(const Tile& tile, Index panel, Store store, Scalar* target) const {
-    const auto kernel = Kernel::function(tile.rows, result_.layout().width(panel));
+    const auto kernel = tile_function<Scalar>(tile.rows, result_.layout().width(panel) / packet_size<Scalar>);
     const Index first = tile.cell - tile.before;
+    const Index last = std::max(contraction_.cells() - tile.rows, Index{0});  // that a tile may begin with
     const Scalar* const source = contraction_.cell(first);
-    const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), contraction_.cells() - 1));
+    const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), last));
     for (Index k = 0; k < count_;) {
       const Scalar *const row = rows_.row(begin_ + k, panel), *const scale = rows_.scale(begin_ + k, panel);
       Index terms = std::min(rows_.run(begin_ + k), count_ - k);
@@ -217,7 +220,7 @@ class PartOfContraction {
   TermRows<Scalar> rows_;
   Index begin_, count_;
   PanelView<Scalar> result_;
-  Kernel kernel_;
+  Index tile_;
   bool pack_all_, collides_;
   Store store_;
 };

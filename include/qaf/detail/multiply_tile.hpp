@@ -3,7 +3,6 @@
 #include <cstddef>
 
 #include <qaf/detail/packets.hpp>
-#include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/registers.hpp>
 #include <qaf/types.hpp>
 
@@ -30,7 +29,7 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
   Row sums[static_cast<std::size_t>(tile)];
   unroll<tile>([&](auto j) { sums[j].set_zero(); });
   for (Index k = 0; k < terms; ++k, a += term_stride, b += width, ahead += ahead_stride) {
-    // One after the other, wide rows need their lines late enough for the first cache to hold them.
+    // One after the other, wide rows want their lines in the first cache, and not long before.
     if (registers > 1 && row_stride != 1)
       prefetch_to<Cache::first>(ahead);
     else
@@ -64,6 +63,12 @@ constexpr int rows_of_tile(int registers) {
   return vector_registers >= 32 || registers == 1 ? 8 : registers == 2 ? 6 : 4;
 }
 
+/// Of any tile.
+inline constexpr int most_rows_of_tile = 8;
+
+/// Rows of the smallest tile for so many rows: a short one wastes less at the end of a run.
+constexpr Index rows_of_short_tile(Index rows) { return rows <= 4 ? 4 : rows <= 6 ? 6 : most_rows_of_tile; }
+
 /// `multiply_tile` for panels of so many registers.
 template <int tile, typename Scalar>
 auto tile_function(Index registers) {
@@ -77,33 +82,12 @@ auto tile_function(Index registers) {
   }
 }
 
-/// `multiply_tile` for the panels of a layout.
+/// The same for tiles of 4, 6 or 8 rows.
 template <typename Scalar>
-class TileKernel {
- public:
-  using Function = decltype(tile_function<8, Scalar>(1));
-
-  static constexpr Index most_rows = 8;
-
-  explicit TileKernel(const PanelLayout<Scalar>& layout)
-      : rows_(rows_of_tile(static_cast<int>(layout.widest_width() / packet_size<Scalar>))) {}
-
-  /// Of a whole tile.
-  Index rows() const { return rows_; }
-
-  /// Of the smallest tile for so many rows, at most `rows()`: a short one wastes less at the end of a run.
-  static Index rows_for(Index rows) { return rows <= 4 ? 4 : rows <= 6 ? 6 : 8; }
-
-  /// For a tile of 4, 6 or 8 rows of a panel.
-  static Function function(Index rows, Index width) {
-    const Index registers = width / packet_size<Scalar>;
-    return rows == 4   ? tile_function<4, Scalar>(registers)
-           : rows == 6 ? tile_function<6, Scalar>(registers)
-                       : tile_function<8, Scalar>(registers);
-  }
-
- private:
-  Index rows_;
-};
+auto tile_function(Index rows, Index registers) {
+  return rows == 4   ? tile_function<4, Scalar>(registers)
+         : rows == 6 ? tile_function<6, Scalar>(registers)
+                     : tile_function<8, Scalar>(registers);
+}
 
 }  // namespace qaf::detail

@@ -57,14 +57,15 @@ void sum_over_others(const PartialProduct<Scalar>& partial, const std::vector<Pa
   parallel_ranges(threads_worth(threads, partial.rows.size()), shape.length, [&](Index first, Index last) {
     for (Index k = 0; k < result.layout().panels(); ++k) {
       const Index width = result.layout().width(k);
+      Scalar* const sums = result.panel(k);
+      if (shape.fast_modes.empty()) {
+        sums_of_products(partial.rows.panel(k) + first * width, shape.length * width, slow_rows.panel(k), shape.slow,
+                         width, last - first, sums + first * width);
+        continue;
+      }
       for (Index s = 0; s < shape.slow; ++s) {
         const Scalar* const cells = partial.rows.panel(k) + s * shape.length * shape.fast * width;
         const Scalar* const slow_row = shape.slow_modes.empty() ? nullptr : slow_rows.panel(k) + s * width;
-        Scalar* const sums = result.panel(k);
-        if (shape.fast_modes.empty()) {
-          multiply_by_row(cells + first * width, slow_row, width, last - first, s > 0, sums + first * width);
-          continue;
-        }
         for (Index i = first; i < last; ++i)
           sum_of_products(cells + i * shape.fast * width, fast_rows.panel(k), width, shape.fast, slow_row, s > 0,
                           sums + i * width);
@@ -92,7 +93,7 @@ void sum_over_mode(const PartialProduct<Scalar>& partial, const std::vector<Pane
           sum_of_products<Scalar>(cells, factor.panel(k), width, shape.length, nullptr, false, sums);
           continue;
         }
-        multiply_by_rows(cells + fast_begin * width, shape.fast * width, factor.panel(k), shape.length, width,
+        sums_of_products(cells + fast_begin * width, shape.fast * width, factor.panel(k), shape.length, width,
                          fast_end - fast_begin, sums + fast_begin * width);
       }
     }
