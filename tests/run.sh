@@ -93,7 +93,7 @@ random_cases() {
 # The unit tests are clang's in `coverage`.
 clang() {
   ensure_packages clang:clang++
-  configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
+  configure clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON
   # shellcheck disable=SC2086  # words of their own
   build_and_test '-R ^(example|documentation|consumer\.(cpp20|instantiations|no_exceptions))' --target qaf_headers \
     qaf_every_header qaf_cpp20 qaf_instantiations qaf_no_exceptions $examples qaf_documentation
