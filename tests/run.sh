@@ -119,7 +119,7 @@ gcc() {
 tidy() {
   ensure_packages clang:clang++ clang-tidy:clang-tidy
   configure tidy -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DQAF_BUILD_BENCHMARKS=ON \
-    -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+    -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON
   run-clang-tidy -p "$build" -j 2 -quiet "^$root/(examples|tests)/"
 }
 
