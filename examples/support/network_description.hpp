@@ -190,7 +190,7 @@ inline Step parse_step(Line& line) {
   std::vector<std::string> known;
   const Grammar* grammar = nullptr;
   for (const Grammar& one : grammars()) {
-    known.push_back(one.word);
+    known.emplace_back(one.word);
     if (word == one.word) grammar = &one;
   }
   if (grammar == nullptr) line.fail_with("unsupported layer kind '" + word + "'; supported are " + choice_text(known));

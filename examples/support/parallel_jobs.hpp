@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <exception>
@@ -48,7 +49,7 @@ inline void run_parallel(std::size_t count, std::size_t threads, const std::func
 
 /// "1 h 02 min", "3 min 20 s" or "7 s".
 inline std::string duration_text(double seconds) {
-  const long long whole = static_cast<long long>(std::max(seconds, 0.0) + 0.5);
+  const long long whole = std::llround(std::max(seconds, 0.0));
   char text[64];
   if (whole >= 3600)
     std::snprintf(text, sizeof text, "%lld h %02lld min", whole / 3600, whole / 60 % 60);

@@ -72,7 +72,7 @@ inline Parameters read_parameters(const std::string& path) {
 
 /// Reads images of 8 bits, `images x channels x rows x columns`.
 inline qaf::DenseTensor<std::uint8_t> read_images(const std::string& path) {
-  const auto images = with_storage_order(qaf::read_npy<std::uint8_t>(path), qaf::StorageOrder::row_major);
+  auto images = with_storage_order(qaf::read_npy<std::uint8_t>(path), qaf::StorageOrder::row_major);
   if (images.order() != 4 || images.size() == 0)
     throw std::runtime_error(path + ": must hold images x channels x rows x columns, got " +
                              qaf::detail::shape_text(images.dimensions()));
@@ -87,5 +87,5 @@ inline std::vector<qaf::Index> read_labels(const std::string& path, qaf::Index i
                              qaf::detail::shape_text(labels.dimensions()));
   const std::int64_t least = labels.size() > 0 ? *std::min_element(labels.data(), labels.data() + labels.size()) : 0;
   if (least < 0) throw std::runtime_error(path + ": labels must be 0 or more, got " + std::to_string(least));
-  return std::vector<qaf::Index>(labels.data(), labels.data() + labels.size());
+  return {labels.data(), labels.data() + labels.size()};
 }

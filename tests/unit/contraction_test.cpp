@@ -133,7 +133,7 @@ TEMPLATE_TEST_CASE("A contraction whose terms are a power of two apart", "[contr
 TEMPLATE_TEST_CASE("The same in two parts, between which threads do not stop at whole tiles", "[contraction]", float,
                    double) {
   const Sizes sizes{16384, 70, 2};
-  const PanelLayout<TestType> layout(2 * qaf::detail::packet_size<TestType>);  // whole tiles of 6 rows, on some machines
+  const PanelLayout<TestType> layout(2 * qaf::detail::packet_size<TestType>);  // tiles of 6 rows, on some machines
   const Example<TestType> example(sizes, false, layout.rank());
   for (const int threads : {1, 2, 3, 4}) {
     CAPTURE(threads);

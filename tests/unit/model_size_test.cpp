@@ -16,11 +16,11 @@ namespace {
 using qaf::Granularity;
 
 const auto tensor = support::low_rank_tensor<float>({6, 5, 4}, 3, 0.1, 2, qaf::StorageOrder::row_major);
-constexpr qaf::Index codes = 3 * (6 + 5 + 4), groups_of_rows = 6 + 5 + 4;
+constexpr qaf::Index rank = 3, rows = 6 + 5 + 4, codes = rank * rows;
 
 template <typename Quantizer>
 qaf::ModelSize size_with(const Quantizer& quantizer) {
-  return qaf::model_size(qaf::quantize(qaf::cp_als(tensor, 3).model, quantizer));
+  return qaf::model_size(qaf::quantize(qaf::cp_als(tensor, rank).model, quantizer));
 }
 
 }  // namespace
@@ -30,22 +30,22 @@ TEST_CASE("The size of a model is that of its packed codes, of scales that stay 
   uniform.bits = 3;
   CHECK(size_with(uniform).codes == 3 * codes);
   CHECK(size_with(uniform).parameters == 0);
-  CHECK(size_with(uniform).weights == 3 * 32);
+  CHECK(size_with(uniform).weights == rank * 32);
   CHECK(size_with(uniform).bits() == 3 * codes + 96);
   CHECK(size_with(uniform).bytes() == (3 * codes + 96) / 8.0);
   uniform.granularity = Granularity::row;
-  CHECK(size_with(uniform).parameters == 32 * groups_of_rows);
+  CHECK(size_with(uniform).parameters == 32 * rows);
   uniform.granularity = Granularity::block;
   uniform.block_size = 4;  // 2, 2 and 1 blocks a column
-  CHECK(size_with(uniform).parameters == 32 * 3 * (2 + 2 + 1));
+  CHECK(size_with(uniform).parameters == 32 * rank * (2 + 2 + 1));
   qaf::AffineQuantizer affine;
   affine.bits = 4;
-  CHECK(size_with(affine).parameters == 4 * 9);  // zero points do not merge
+  CHECK(size_with(affine).parameters == 4 * 3 * rank);  // zero points do not merge
   affine.granularity = Granularity::row;
-  CHECK(size_with(affine).parameters == (4 + 32) * groups_of_rows);
+  CHECK(size_with(affine).parameters == (4 + 32) * rows);
   qaf::CodebookQuantizer codebook;
   codebook.bits = 2;
-  CHECK(size_with(codebook).parameters == 3 * 4 * 32);
+  CHECK(size_with(codebook).parameters == 3 * qaf::Index{4} * 32);
 }
 
 TEST_CASE("Packed codes take the bytes that the size tells", "[model_size]") {
@@ -58,6 +58,6 @@ TEST_CASE("Packed codes take the bytes that the size tells", "[model_size]") {
 }
 
 TEST_CASE("A float model takes the bits of its numbers", "[model_size]") {
-  const auto model = qaf::cp_als(tensor, 3).model;
+  const auto model = qaf::cp_als(tensor, rank).model;
   CHECK(qaf::model_size(model).bits() == 32 * (codes + 3));
 }

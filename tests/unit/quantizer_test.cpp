@@ -40,6 +40,7 @@ struct Loose : Base {
   struct Scales {
     operator std::vector<double>() const { return {1}; }
   };
+  // NOLINTBEGIN(performance-unnecessary-value-param): the contract allows it
   Scales fit(Matrix<float>) const { return {}; }
   Scales fit(Matrix<double>) const { return {}; }
   template <typename Derived>
@@ -47,6 +48,7 @@ struct Loose : Base {
     return matrix.template cast<Code>().eval();
   }
   static Matrix<double> decode(Eigen::Ref<const Matrix<Code>> codes, const Parameters&) { return codes.cast<double>(); }
+  // NOLINTEND(performance-unnecessary-value-param)
 };
 static_assert(accepted_for_both<Loose>());
 

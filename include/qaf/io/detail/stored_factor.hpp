@@ -74,7 +74,7 @@ class FactorReader {
   /// The codes, packed or not. Errors: one that is not from `lowest` to `highest`.
   template <typename Code>
   Matrix<Code> codes(int lowest, int highest, int bits) const {
-    const Matrix<Code> codes = has("packed_bits") ? unpacked<Code>(lowest, bits) : matrix<Code>("codes", rows_, cols_);
+    Matrix<Code> codes = has("packed_bits") ? unpacked<Code>(lowest, bits) : matrix<Code>("codes", rows_, cols_);
     for (Index k = 0; k < codes.size(); ++k)
       if (codes.data()[k] < lowest || codes.data()[k] > highest)
         fail("has the code ", +codes.data()[k], ", which is not from ", lowest, " to ", highest);

@@ -253,7 +253,7 @@ class QuantizerLaws {
       std::set<Code> seen;
       for (const Trial& trial : trials_)
         for (const Code code : trial.codes.reshaped())
-          if (code == code) seen.insert(code);  // a NaN has no place in an order
+          if (!std::isnan(static_cast<double>(code))) seen.insert(code);  // which has no place in an order
       const std::size_t stride = seen.size() / static_cast<std::size_t>(few) + 1;
       std::size_t position = 0;
       for (const Code code : seen)
