@@ -96,7 +96,7 @@ inline std::string accuracy_section(const NetworkReport& report) {
 
 inline std::string layer_section(const NetworkReport& report) {
   std::vector<std::string> header = {"layer", "weights", "form", "rank", "bits", "bits a weight", "error of weights"};
-  if (report.has_output_errors) header.push_back("error of outputs");
+  if (report.has_output_errors) header.emplace_back("error of outputs");
   header.insert(header.end(), {"sweeps", "ended", "seconds"});
   std::vector<std::vector<std::string>> rows;
   for (const ReportedLayer& layer : report.layers) {

@@ -87,5 +87,5 @@ inline std::vector<qaf::Index> read_labels(const std::string& path, qaf::Index i
                              qaf::detail::shape_text(labels.dimensions()));
   const std::int64_t least = labels.size() > 0 ? *std::min_element(labels.data(), labels.data() + labels.size()) : 0;
   if (least < 0) throw std::runtime_error(path + ": labels must be 0 or more, got " + std::to_string(least));
-  return {labels.data(), labels.data() + labels.size()};
+  return std::vector<qaf::Index>(labels.data(), labels.data() + labels.size());
 }

@@ -33,7 +33,7 @@ FactoredLayer factored_layer(const std::vector<qaf::CpModel<float>>& models, con
     quantized.push_back(qaf::quantize(model, quantizers));
     const qaf::CpModel<float> decoded = qaf::decode(quantized.back());
     qaf::CpModel<double> exact{{}, decoded.weights.cast<double>()};
-    for (const qaf::Matrix<float>& factor : decoded.factors) exact.factors.push_back(factor.cast<double>());
+    for (const qaf::Matrix<float>& factor : decoded.factors) exact.factors.emplace_back(factor.cast<double>());
     auto kernel = qaf::reconstruct(exact, qaf::StorageOrder::row_major);
     kernel.reshape({kernel.dimensions()[0], kernel.dimensions()[1], size[0], size[1]});
     result.kernels.push_back(kernel);

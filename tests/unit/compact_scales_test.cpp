@@ -97,7 +97,7 @@ TEST_CASE("Compact scales cost little error and fewer bits", "[compact_scales]")
     const auto parameters = q.fit(matrix);
     return static_cast<double>((q.decode(q.encode(matrix, parameters), parameters) - matrix).norm() / matrix.norm());
   };
-  const Index groups = 3 * 40;
+  const Index groups = Index{3} * 40;
   CHECK(plain.parameter_bits(plain.fit(matrix)) == 32 * groups);
   for (const ScaleFormat format : formats) {
     CAPTURE(static_cast<int>(format));
