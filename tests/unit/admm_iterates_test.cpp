@@ -38,7 +38,8 @@ class PlainAdmm {
         factors_(std::move(factors)),
         before_(factors_),
         rho_(options.first_penalty) {
-    for (const Matrix<double>& factor : factors_) duals_.emplace_back(Matrix<double>::Zero(factor.rows(), factor.cols()));
+    for (const Matrix<double>& factor : factors_)
+      duals_.emplace_back(Matrix<double>::Zero(factor.rows(), factor.cols()));
   }
 
   /// Returns the relative error after it.
