@@ -94,8 +94,8 @@ inline Maps pooled(const Step& step, const Maps& maps) {
   const bool is_max = step.kind == StepKind::max_pool;
   const auto [rows, columns] = qaf::output_size({maps.rows, maps.columns}, {step.size, step.size}, geometry_of(step));
   Maps result{maps.images, rows, columns, Eigen::MatrixXf(maps.channels(), maps.images * rows * columns)};
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  result.values.setConstant(is_max ? -infinity : 0.0F);
+  // NOLINTNEXTLINE(*-narrowing-conversions): from float to float
+  result.values.setConstant(is_max ? -std::numeric_limits<float>::infinity() : 0.0F);
   for (qaf::Index pixel = 0; pixel < result.values.cols(); ++pixel) {
     const qaf::Index image = pixel / (rows * columns);
     const qaf::Index top = pixel / columns % rows * step.stride - step.padding;

@@ -178,7 +178,7 @@ Outcome total_of(const Settings& settings, const Measurements& all, int bits, st
 void print_table(const Settings& settings, const Measurements& all, int bits, std::size_t first, std::size_t last) {
   std::vector<std::string> header = {"layer", "rank"}, mean = {"mean", ""}, seconds = {"seconds", ""};
   for (std::size_t method = first; method < last; ++method) {
-    header.push_back(settings.methods[method].name);
+    header.emplace_back(settings.methods[method].name);
     const Outcome total = total_of(settings, all, bits, method);
     mean.push_back(fixed(total.relative_error, 4));
     seconds.push_back(fixed(total.seconds, 2));

@@ -168,7 +168,7 @@ TEST_CASE("safetensors: names and metadata may be any UTF-8") {
 TEST_CASE("safetensors: what cannot be written is told, and leaves no file") {
   const File file;
   const auto error_of = [&](const std::vector<NamedTensor>& tensors, const std::map<std::string, std::string>& texts) {
-    const std::string error = support::error_text([&] { qaf::write_safetensors(file.path(), tensors, texts); });
+    std::string error = support::error_text([&] { qaf::write_safetensors(file.path(), tensors, texts); });
     CHECK(!file.exists());
     CHECK(!std::filesystem::exists(file.path() + ".partial"));
     return error;
@@ -216,7 +216,7 @@ TEST_CASE("safetensors: a file that cannot be written is left as it was") {
 
 TEST_CASE("safetensors: the entries of a header stand in the order of their data", "[safetensors]") {
   std::vector<qaf::SafetensorsEntry> entries;
-  for (int k = 0; k < 3000; ++k) entries.push_back({"tensor" + std::to_string(k), "F32", {1}, 4 * k, 4 * k + 4});
+  for (long long k = 0; k < 3000; ++k) entries.push_back({"tensor" + std::to_string(k), "F32", {1}, 4 * k, 4 * k + 4});
   const std::string bytes = qaf::detail::safetensors::header_bytes(entries, {{"a", "b"}});
   std::size_t place = 0;
   for (const qaf::SafetensorsEntry& entry : entries) {

@@ -111,7 +111,7 @@ TEST_CASE("More starts and partial restarts expect less error, never more", "[qu
     // The best of the seeds is one of them.
     double least = single.expected_error;
     for (std::uint64_t k = 1; k < 4; ++k) {
-      options.start.seed = 10 * seed + k * 0x9E3779B97F4A7C15u;
+      options.start.seed = 10 * seed + k * 0x9E3779B97F4A7C15U;
       least = std::min(least, qaf::quantization_aware_start(tensor, 16, with_bits(4), options).expected_error);
     }
     CHECK(best.expected_error == least);

@@ -20,7 +20,7 @@ template <typename Scalar>
 Eigen::Array<Scalar, Eigen::Dynamic, 1> values_of_kind(const std::string& kind, qaf::Index size, std::uint64_t seed) {
   using Values = Eigen::Array<Scalar, Eigen::Dynamic, 1>;
   qaf::detail::NormalGenerator normal(seed);
-  const Values values = normal.matrix<Scalar>(size, 1).array();
+  Values values = normal.matrix<Scalar>(size, 1).array();
   if (kind == "normal") return values;
   if (kind == "cubed normal") return values.cube();
   const Values others = normal.matrix<Scalar>(size, 1).array();
@@ -30,7 +30,7 @@ Eigen::Array<Scalar, Eigen::Dynamic, 1> values_of_kind(const std::string& kind, 
     return sparse;
   }
   // The direction of a point with normal coordinates is evenly distributed.
-  const Values uniform = values.binaryExpr(others, [](Scalar a, Scalar b) {
+  Values uniform = values.binaryExpr(others, [](Scalar a, Scalar b) {
     return static_cast<Scalar>(std::atan2(static_cast<double>(a), static_cast<double>(b)) / 3.141592653589793);
   });
   if (kind == "uniform") return uniform;
