@@ -250,7 +250,7 @@ TEST_CASE("model_file: a model whose parts do not fit is not stored") {
   const auto error_of = [&](const auto& change) {
     auto model = four_bits();
     change(model);
-    const std::string text = support::error_text([&] { qaf::add_quantized_model(content, "", model); });
+    std::string text = support::error_text([&] { qaf::add_quantized_model(content, "", model); });
     CHECK(content.tensors.empty());
     CHECK(content.metadata.empty());
     return text;

@@ -67,7 +67,7 @@ TEST_CASE("Quantizers of fixed levels keep the laws", "[level_quantizer]") {
     CAPTURE(bits);
     qaf::AdditivePowerOfTwoQuantizer additive;
     additive.table.bits = bits;
-    check_laws(additive, static_cast<std::size_t>(bits + 2));
+    check_laws(additive, static_cast<std::size_t>(bits) + 2);
   }
   qaf::PowerOfTwoQuantizer widest;  // of the largest tables the usual scale method only
   widest.table.bits = 7;
