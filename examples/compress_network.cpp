@@ -319,10 +319,10 @@ std::vector<std::pair<std::string, std::string>> settings_rows(const Settings& s
                                                            {"effort", settings.effort},
                                                            {"seed", std::to_string(settings.layer.seed)}};
   if (settings.budget)
-    rows.push_back(
-        {std::string("budget of ") + to_string(settings.budget->measure), svg::number(settings.budget->amount, "%g")});
+    rows.emplace_back(std::string("budget of ") + to_string(settings.budget->measure),
+                      svg::number(settings.budget->amount, "%g"));
   else if (!settings.plan.empty())
-    rows.push_back({"plan", settings.plan});
+    rows.emplace_back("plan", settings.plan);
   else
     rows.insert(rows.end(),
                 {{"bits", std::to_string(settings.bits)}, {"reduction", svg::number(settings.reduction, "%g")}});
@@ -363,7 +363,7 @@ void print_tables(const NetworkReport& report) {
 qaf::Plan earlier_plan(const Settings& settings, const Input& input, const std::vector<std::string>& names,
                        const FinishedLayers& finished) {
   const std::string path = finished.in_folder("plan.txt");
-  const qaf::Plan plan = read_network_plan(path, input.network, settings.layer.quantizer);
+  qaf::Plan plan = read_network_plan(path, input.network, settings.layer.quantizer);
   std::vector<std::string> planned_names;
   for (const qaf::PlannedLayer& planned : plan.layers) {
     planned_names.push_back(planned.layer.name);
@@ -394,7 +394,7 @@ qaf::Plan run_plan(const Settings& settings, const Input& input, const std::vect
   std::map<std::string, SecondMoments> moments;
   if (input.calibration) moments = second_moments(input.network, *input.calibration);
   const InterruptionWatch watch;
-  const qaf::Plan plan = plan_of(settings, input, names, moments, finished);
+  qaf::Plan plan = plan_of(settings, input, names, moments, finished);
   finished.begin();
   if (!finished.has("plan.txt")) finished.write_text("plan.txt", plan_text(plan));
   run_layers(settings, input.network, moments, plan, finished);

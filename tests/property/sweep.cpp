@@ -63,9 +63,9 @@ Settings settings_of(int argc, char** argv) {
 
 /// Numbers far from each other for neighbouring cases (the finalizer of SplitMix64; Steele, Lea and Flood 2014).
 std::uint64_t number_of_case(std::uint64_t seed, std::uint64_t k) {
-  std::uint64_t z = (seed << 40) + (k + 1) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  std::uint64_t z = (seed << 40) + (k + 1) * 0x9E3779B97F4A7C15U;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
   return z ^ (z >> 31);
 }
 

@@ -69,7 +69,7 @@ double error_of_codes(const Tensor& tensor,
         values(i, j) *= factor.parameters.scales[granularity == Granularity::tensor      ? 0
                                                  : granularity == Granularity::component ? j
                                                                                          : i];
-    decoded.factors.push_back(values.cast<double>());
+    decoded.factors.emplace_back(values.cast<double>());
   }
   return support::direct_error(tensor, decoded);
 }
@@ -413,7 +413,7 @@ TEMPLATE_TEST_CASE("ADMM gives a tensor of zeros weights 0, error 0 and codes 0"
       REQUIRE(result.model.factors.size() == 3);
       for (const auto& factor : result.model.factors) {
         CHECK(factor.codes.cwiseEqual(std::int8_t{0}).all());
-        CHECK((factor.parameters.scales.array() == 1.0f).all());
+        CHECK((factor.parameters.scales.array() == 1.0F).all());
       }
       CHECK(qaf::relative_error(zeros, result.model) == 0);
     }

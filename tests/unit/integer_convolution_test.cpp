@@ -365,7 +365,7 @@ TEST_CASE("Sums that could need more than 32 bits are refused, those that just f
   const ActivationScale input{1, -128};
   FeatureMaps<std::int8_t> maps{1, 1, 1, Matrix<std::int8_t>::Constant(inputs + 1, 1, 127)};
   for (const Requantization requantization : both_requantizations) {
-    const IntegerConvolution fits(layer, input, {20000000, 0}, requantization);
+    const IntegerConvolution fits(layer, input, {2e7F, 0}, requantization);
     CHECK(fits(maps).values(0, 0) == 107);  // 2147483520 / 20000000
   }
   layer.bias = Eigen::VectorXd::Constant(1, 128);

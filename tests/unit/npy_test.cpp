@@ -83,7 +83,7 @@ template <typename Scalar>
 Scalar entry(Index k) {
   constexpr bool is_float = std::is_floating_point_v<Scalar>;
   constexpr int bits = is_float ? std::numeric_limits<Scalar>::digits : 8 * static_cast<int>(sizeof(Scalar));
-  const std::uint64_t top = (static_cast<std::uint64_t>(k + 1) * 0x9E3779B97F4A7C15u) >> (64 - bits);
+  const std::uint64_t top = (static_cast<std::uint64_t>(k + 1) * 0x9E3779B97F4A7C15U) >> (64 - bits);
   if constexpr (is_float)
     return static_cast<Scalar>(static_cast<std::int64_t>(top) - (std::int64_t{1} << (bits - 1))) / Scalar(1024);
   else
@@ -192,13 +192,13 @@ TEST_CASE("npy: versions 2 and 3 are read") {
 TEST_CASE("npy: a header too long for version 1 is written as version 2") {
   const TemporaryFolder folder;
   // numpy changes over from 21817 to 21818 modes of size 1.
-  for (const std::size_t order : {21817u, 21818u, 30000u}) {
+  for (const std::size_t order : {21817U, 21818U, 30000U}) {
     const std::vector<Index> dimensions(order, 1);
     qaf::write_npy(folder / "long.npy", expected_tensor<float>(dimensions, StorageOrder::row_major));
     CHECK(same_entries(qaf::read_npy<float>(folder / "long.npy"),
                        expected_tensor<float>(dimensions, StorageOrder::row_major)));
     CHECK(qaf::read_npy_header(folder / "long.npy").data_offset % 64 == 0);
-    CHECK(read_bytes(folder / "long.npy")[6] == (order == 21817u ? 1 : 2));
+    CHECK(read_bytes(folder / "long.npy")[6] == (order == 21817U ? 1 : 2));
   }
 }
 

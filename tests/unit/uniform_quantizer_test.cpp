@@ -181,7 +181,7 @@ TEMPLATE_TEST_CASE("Ties go to the even code, and values past the range to its e
   Matrix<int> full(1, 14);
   full << -8, -8, -8, -6, -2, -2, 0, 0, 2, 2, 6, 7, 7, 0;
   Matrix<int> narrow = full.cwiseMax(-7);
-  for (const float scale : {1.0f, 0.25f, 1024.0f}) {  // exact: powers of two
+  for (const float scale : {1.0F, 0.25F, 1024.0F}) {  // exact: powers of two
     CAPTURE(scale);
     const ScaleParameters parameters{qaf::Vector<float>::Constant(1, scale)};
     const Matrix<TestType> values = matrix * static_cast<TestType>(scale);
@@ -203,7 +203,7 @@ TEMPLATE_TEST_CASE("Encoding what was decoded gives the same codes", "[uniform_q
     for (Index i = 0; i < rows; ++i) codes.row(i).setConstant(static_cast<Code>(q.lowest() + static_cast<int>(i)));
     ScaleParameters parameters;
     parameters.scales.resize(scale_count(q.granularity, rows, 4));
-    const std::vector<float> scales = {0.1f, 3.7e-5f, 12345.678f, 1e-38f * 1.5f};
+    const std::vector<float> scales = {0.1F, 3.7e-5F, 12345.678F, 1e-38F * 1.5F};
     for (Index k = 0; k < parameters.scales.size(); ++k)
       parameters.scales[k] = scales[static_cast<std::size_t>(k) % scales.size()];
     const Matrix<TestType> decoded = q.decode(codes, parameters).template cast<TestType>();
@@ -490,7 +490,7 @@ TEST_CASE("Scales that do not fit are refused", "[uniform_quantizer]") {
 
   q.granularity = Granularity::component;
   for (const float bad :
-       {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+       {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     CAPTURE(bad);
     parameters.scales[1] = bad;
     CHECK(support::error_text([&] {
