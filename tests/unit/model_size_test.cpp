@@ -40,7 +40,7 @@ TEST_CASE("The size of a model is that of its packed codes, of scales that stay 
   CHECK(size_with(uniform).parameters == 32 * rank * (2 + 2 + 1));
   qaf::AffineQuantizer affine;
   affine.bits = 4;
-  CHECK(size_with(affine).parameters == 4 * 3 * rank);  // zero points do not merge
+  CHECK(size_with(affine).parameters == 4 * rank * 3);  // zero points do not merge
   affine.granularity = Granularity::row;
   CHECK(size_with(affine).parameters == (4 + 32) * rows);
   qaf::CodebookQuantizer codebook;
