@@ -25,7 +25,7 @@ TEMPLATE_TEST_CASE("The noise of a quantizer is what rounding normal numbers cos
     const auto parameters = quantizer.fit(matrix);
     const qaf::Matrix<double> rounded =
         quantizer.decode(quantizer.encode(matrix, parameters), parameters).template cast<double>();
-    const auto exact = matrix.template cast<double>();
+    const qaf::Matrix<double> exact = matrix.template cast<double>();
     CHECK(noise == Approx((rounded - exact).squaredNorm() / exact.squaredNorm()).epsilon(0.1));
   }
 

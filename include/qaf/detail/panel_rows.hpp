@@ -34,11 +34,10 @@ void multiply_rows(const Scalar* a, const Scalar* b, Index width, Scalar* out) {
   }
 }
 
-/// `out_k = sum_j a_jk b_j`, or `out_k += ...`, for `rows` rows k and a constant number of rows b_j. From a_j to the
-/// next one there are `stride` scalars.
+/// `out = sum_j a_j b_j`, or `out += ...`, for a constant number of blocks a_j of `rows` rows, each of which is
+/// multiplied with the row b_j. From a block to the next one there are `stride` scalars.
 template <int count, typename Scalar>
-void sums_of_few_products(const Scalar* a, Index stride, const Scalar* b, Index width, Index rows, bool add,
-                          Scalar* out) {
+void sum_of_few_blocks(const Scalar* a, Index stride, const Scalar* b, Index width, Index rows, bool add, Scalar* out) {
   for_each_part<Scalar>(width, [&](auto registers, Index begin) {
     Registers<Scalar, registers> factors[static_cast<std::size_t>(count)], row, sum;
     unroll<count>([&](auto j) { factors[j].load(b + j * width + begin); });
@@ -59,23 +58,21 @@ void sums_of_few_products(const Scalar* a, Index stride, const Scalar* b, Index 
 /// `out_k = a_k b` for `rows` rows and one row b.
 template <typename Scalar>
 void multiply_by_row(const Scalar* a, const Scalar* b, Index width, Index rows, Scalar* out) {
-  sums_of_few_products<1>(a, 0, b, width, rows, false, out);
+  sum_of_few_blocks<1>(a, 0, b, width, rows, false, out);
 }
 
-/// `out_k = sum_j a_jk b_j` for `rows` rows k and `count` rows b_j. From a_j to the next one there are `stride`
-/// scalars.
+/// The same, `out = sum_j a_j b_j`, for `count` blocks.
 template <typename Scalar>
-void sums_of_products(const Scalar* a, Index stride, const Scalar* b, Index count, Index width, Index rows,
-                      Scalar* out) {
-  // A few rows b_j at a time where the sums are more than the first cache holds beside what is read: they are written
+void sum_of_blocks(const Scalar* a, Index stride, const Scalar* b, Index count, Index width, Index rows, Scalar* out) {
+  // A few blocks at a time where the sums are more than the first cache holds beside what is read: they are written
   // and read again less often.
   constexpr Index most_held = Index{1} << 14;  // bytes
   constexpr int few = 4;
   const bool by_few = rows * width * static_cast<Index>(sizeof(Scalar)) > most_held;
   Index j = 0;
   for (; by_few && j + few <= count; j += few)
-    sums_of_few_products<few>(a + j * stride, stride, b + j * width, width, rows, j > 0, out);
-  for (; j < count; ++j) sums_of_few_products<1>(a + j * stride, stride, b + j * width, width, rows, j > 0, out);
+    sum_of_few_blocks<few>(a + j * stride, stride, b + j * width, width, rows, j > 0, out);
+  for (; j < count; ++j) sum_of_few_blocks<1>(a + j * stride, stride, b + j * width, width, rows, j > 0, out);
 }
 
 /// `out = c sum_k a_k b_k`, or `out += ...`, over `rows` rows; without c where that is null.

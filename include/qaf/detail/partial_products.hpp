@@ -59,8 +59,8 @@ void sum_over_others(const PartialProduct<Scalar>& partial, const std::vector<Pa
       const Index width = result.layout().width(k);
       Scalar* const sums = result.panel(k);
       if (shape.fast_modes.empty()) {
-        sums_of_products(partial.rows.panel(k) + first * width, shape.length * width, slow_rows.panel(k), shape.slow,
-                         width, last - first, sums + first * width);
+        sum_of_blocks(partial.rows.panel(k) + first * width, shape.length * width, slow_rows.panel(k), shape.slow,
+                      width, last - first, sums + first * width);
         continue;
       }
       for (Index s = 0; s < shape.slow; ++s) {
@@ -93,8 +93,8 @@ void sum_over_mode(const PartialProduct<Scalar>& partial, const std::vector<Pane
           sum_of_products<Scalar>(cells, factor.panel(k), width, shape.length, nullptr, false, sums);
           continue;
         }
-        sums_of_products(cells + fast_begin * width, shape.fast * width, factor.panel(k), shape.length, width,
-                         fast_end - fast_begin, sums + fast_begin * width);
+        sum_of_blocks(cells + fast_begin * width, shape.fast * width, factor.panel(k), shape.length, width,
+                      fast_end - fast_begin, sums + fast_begin * width);
       }
     }
   };
