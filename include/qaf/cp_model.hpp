@@ -93,7 +93,7 @@ void for_each_reconstructed_block(const CpModel<Scalar>& model, StorageOrder sto
     return Eigen::Map<const Matrix<Scalar>>(product.slab(begin, count, 1).panel(0), layout.padded_rank(), count)
         .topRows(model.rank());
   };
-  KhatriRao<Scalar> fast = khatri_rao(factors, fast_modes), slow = khatri_rao(factors, slow_modes);
+  KhatriRao<Scalar> fast(factors_of(fast_modes, factors)), slow(factors_of(slow_modes, factors));
   Matrix<Scalar> weighted_fast = components(fast, 0, fast.rows());
   for (Index r = 0; r < model.rank(); ++r) weighted_fast.row(r) *= model.weights[r];
   const Index block_columns = rows_per_block(slow.rows(), std::max(fast.rows(), model.rank()));

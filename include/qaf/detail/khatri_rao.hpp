@@ -12,13 +12,29 @@
 
 namespace qaf::detail {
 
+/// The factors of some modes.
+template <typename Scalar>
+std::vector<PanelView<Scalar>> factors_of(const std::vector<Index>& modes,
+                                          const std::vector<PanelView<Scalar>>& factors) {
+  std::vector<PanelView<Scalar>> selected;
+  for (const Index mode : modes) selected.push_back(factors[static_cast<std::size_t>(mode)]);
+  return selected;
+}
+
 /// The Khatri-Rao (column-wise Kronecker) product of some factors in panels, read slab by slab so that it never stands
 /// in memory as a whole. The row index runs over the factors' rows, the first factor's fastest.
 template <typename Scalar>
 class KhatriRao {
  public:
+  KhatriRao() = default;
+
   /// `factors` view memory that must outlive this.
-  explicit KhatriRao(std::vector<PanelView<Scalar>> factors) : factors_(std::move(factors)) {
+  explicit KhatriRao(std::vector<PanelView<Scalar>> factors) { assign(std::move(factors)); }
+
+  /// Of other factors, with the memory that there is.
+  void assign(std::vector<PanelView<Scalar>> factors) {
+    factors_ = std::move(factors);
+    rows_ = 1;
     for (const PanelView<Scalar>& factor : factors_) rows_ *= factor.rows();
   }
 
@@ -78,13 +94,5 @@ class KhatriRao {
   Index rows_ = 1;
   PanelMatrix<Scalar> slab_;
 };
-
-/// The Khatri-Rao product of the factors of `modes`, the first the fastest.
-template <typename Scalar>
-KhatriRao<Scalar> khatri_rao(const std::vector<PanelView<Scalar>>& factors, const std::vector<Index>& modes) {
-  std::vector<PanelView<Scalar>> selected;
-  for (const Index mode : modes) selected.push_back(factors[static_cast<std::size_t>(mode)]);
-  return KhatriRao<Scalar>(std::move(selected));
-}
 
 }  // namespace qaf::detail

@@ -4,13 +4,12 @@
 #include <cstddef>
 #include <vector>
 
-#include <qaf/detail/contraction.hpp>
 #include <qaf/detail/contraction_plan.hpp>
 #include <qaf/detail/huge_pages.hpp>
-#include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/panel_matrix.hpp>
-#include <qaf/detail/panel_rows.hpp>
 #include <qaf/detail/parallel.hpp>
+#include <qaf/detail/sum_over_mode.hpp>
+#include <qaf/detail/sum_over_others.hpp>
 #include <qaf/detail/tensor_pass.hpp>
 #include <qaf/resources.hpp>
 #include <qaf/tensor.hpp>
@@ -28,84 +27,7 @@ struct PartialProduct {
   PanelView<Scalar> rows;
 
   bool has(Index mode) const { return std::find(modes.begin(), modes.end(), mode) != modes.end(); }
-
-  /// Its rows as `fast x length x slow` about a mode.
-  struct Shape {
-    std::vector<Index> fast_modes, slow_modes;
-    Index fast = 1, length = 1, slow = 1;
-  };
-  Shape about(Index mode, const std::vector<PanelView<Scalar>>& factors) const {
-    Shape shape;
-    bool is_past = false;
-    for (const Index other : modes) {
-      const Index length = factors[static_cast<std::size_t>(other)].rows();
-      (other == mode ? shape.length : is_past ? shape.slow : shape.fast) *= length;
-      if (other != mode) (is_past ? shape.slow_modes : shape.fast_modes).push_back(other);
-      is_past = is_past || other == mode;
-    }
-    return shape;
-  }
 };
-
-/// Sums a partial product over all modes but one: `result` (`I_n x R`) is the mode's MTTKRP. Cost: one pass.
-template <typename Scalar>
-void sum_over_others(const PartialProduct<Scalar>& partial, const std::vector<PanelView<Scalar>>& factors, Index mode,
-                     int threads, const PanelView<Scalar>& result) {
-  const auto shape = partial.about(mode, factors);
-  KhatriRao<Scalar> fast = khatri_rao(factors, shape.fast_modes), slow = khatri_rao(factors, shape.slow_modes);
-  const auto fast_rows = fast.all(threads), slow_rows = slow.all(threads);
-  parallel_ranges(threads_worth(threads, partial.rows.size()), shape.length, [&](Index first, Index last) {
-    for (Index k = 0; k < result.layout().panels(); ++k) {
-      const Index width = result.layout().width(k);
-      Scalar* const sums = result.panel(k);
-      if (shape.fast_modes.empty()) {
-        sum_of_blocks(partial.rows.panel(k) + first * width, shape.length * width, slow_rows.panel(k), shape.slow,
-                      width, last - first, sums + first * width);
-        continue;
-      }
-      for (Index s = 0; s < shape.slow; ++s) {
-        const Scalar* const cells = partial.rows.panel(k) + s * shape.length * shape.fast * width;
-        const Scalar* const slow_row = shape.slow_modes.empty() ? nullptr : slow_rows.panel(k) + s * width;
-        for (Index i = first; i < last; ++i)
-          sum_of_products(cells + i * shape.fast * width, fast_rows.panel(k), width, shape.fast, slow_row, s > 0,
-                          sums + i * width);
-      }
-    }
-  });
-}
-
-/// Sums a partial product over one mode: `result` has a row for every combination of the indices of the others. Cost:
-/// one pass.
-template <typename Scalar>
-void sum_over_mode(const PartialProduct<Scalar>& partial, const std::vector<PanelView<Scalar>>& factors, Index mode,
-                   int threads, const PanelView<Scalar>& result) {
-  const auto shape = partial.about(mode, factors);
-  const PanelView<Scalar>& factor = factors[static_cast<std::size_t>(mode)];
-  // Threads share the slow indices, or the fast ones where these are more.
-  const bool by_slow = shape.slow >= shape.fast;
-  const auto part = [&](Index slow_begin, Index slow_end, Index fast_begin, Index fast_end) {
-    for (Index k = 0; k < result.layout().panels(); ++k) {
-      const Index width = result.layout().width(k);
-      for (Index s = slow_begin; s < slow_end; ++s) {
-        const Scalar* const cells = partial.rows.panel(k) + s * shape.length * shape.fast * width;
-        Scalar* const sums = result.panel(k) + s * shape.fast * width;
-        if (shape.fast == 1) {
-          sum_of_products<Scalar>(cells, factor.panel(k), width, shape.length, nullptr, false, sums);
-          continue;
-        }
-        sum_of_blocks(cells + fast_begin * width, shape.fast * width, factor.panel(k), shape.length, width,
-                      fast_end - fast_begin, sums + fast_begin * width);
-      }
-    }
-  };
-  parallel_ranges(threads_worth(threads, partial.rows.size()), by_slow ? shape.slow : shape.fast,
-                  [&](Index begin, Index end) {
-                    if (by_slow)
-                      part(begin, end, 0, shape.fast);
-                    else
-                      part(0, shape.slow, begin, end);
-                  });
-}
 
 /// The MTTKRPs of successive updates, from as few passes over the tensor as the plan allows. Each is exact for the
 /// factors that it is asked with, whatever the order of the calls; the plan counts on updates mode after mode.
@@ -142,7 +64,8 @@ class PartialProducts {
     } else {
       if (partials_.empty()) pass_over_tensor(factors, mode);
       while (partials_.back().updates.size() > 2 && partials_.back().updates.front() != mode) leave_behind(factors);
-      sum_over_others(partials_.back(), factors, mode, threads_, result_.view());
+      const PartialProduct<Scalar>& last = partials_.back();
+      sum_.run(last.rows, mode, last.modes, factors, threads_, result_.view());
     }
     return result_.view();
   }
@@ -174,7 +97,7 @@ class PartialProducts {
     PartialProduct<Scalar> next{last.modes, {last.updates.begin() + 1, last.updates.end()}, version_, {}};
     next.modes.erase(std::find(next.modes.begin(), next.modes.end(), mode));
     next.rows = {last.rows.panel(0) + last.rows.size(), last.rows.rows() / tensor_.dimension(mode), layout_};
-    sum_over_mode(last, factors, mode, threads_, next.rows);
+    sum_over_mode(last.rows, mode, last.modes, factors, threads_, next.rows);
     partials_.push_back(std::move(next));
   }
 
@@ -185,6 +108,7 @@ class PartialProducts {
   std::vector<std::size_t> version_;              // of the factors
   std::vector<PartialProduct<Scalar>> partials_;  // each made from the one before
   Vector<Scalar> memory_;                         // of all of them
+  SumOverOthers<Scalar> sum_;
   PanelMatrix<Scalar> result_;
 };
 

@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <vector>
 
+#include <qaf/detail/contracted_indices.hpp>
 #include <qaf/detail/contraction.hpp>
+#include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/mode_view.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
@@ -41,9 +43,7 @@ class TensorPass {
 
   /// `result` is `cells x R`. Cost: `2 prod(I) R` flops.
   void run(const std::vector<PanelView<Scalar>>& factors, int threads, const PanelView<Scalar>& result) const {
-    std::vector<PanelView<Scalar>> summed;
-    for (const Index mode : summed_) summed.push_back(factors[static_cast<std::size_t>(mode)]);
-    contract(contraction_, summed, threads, result);
+    contract(contraction_, factors_of(summed_, factors), threads, result);
   }
 
  private:
