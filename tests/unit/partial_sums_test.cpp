@@ -1,5 +1,6 @@
 // Sums of partial products: over one mode, and over all but one.
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -7,8 +8,10 @@
 #include <qaf/detail/random.hpp>
 #include <qaf/detail/sum_over_mode.hpp>
 #include <qaf/detail/sum_over_others.hpp>
+#include <qaf/detail/tensor_pass.hpp>
 
 #include "support/catch.hpp"
+#include "support/random.hpp"
 #include "support/reference.hpp"
 #include "support/tolerance.hpp"
 
@@ -67,7 +70,7 @@ struct Example {
   }
 };
 
-// Few and many rows of every kind: some make more than one of the pieces that are read from the end.
+// Few and many rows of every kind.
 const std::vector<std::vector<Index>> shapes = {{4, 3},       {1, 5, 1},     {3, 40, 2},    {40, 2, 3},
                                                 {5, 7, 600},  {3000, 11},    {20000, 2},    {2, 20000},
                                                 {50, 11, 60}, {2, 3, 20, 4}, {30, 4, 5, 2}, {2, 3, 30, 70}};
@@ -109,11 +112,59 @@ TEMPLATE_TEST_CASE("A partial product is summed over all modes but one", "[parti
           CAPTURE(lengths, rank, mode, threads);
           PanelMatrix<TestType> sums;
           sums.resize(exact.rows(), example.layout);
-          sum.run(example.row_panels.view(), static_cast<Index>(mode), example.modes, example.views, threads,
-                  sums.view());
+          sum.assign(static_cast<Index>(mode), example.modes, example.views, threads);
+          CHECK(sum.terms() == example.rows.rows() / lengths[mode]);
+          sum.run(example.row_panels.view(), threads, sums.view());
+          CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)), exact) <
+                support::Tolerance<TestType>::product);
+          // The same in parts, each of some rows at a time.
+          sums.set_zero();
+          sum.begin_parts(3);
+          const Index rows = example.rows.rows(), step = rows / 7 + 1;
+          for (Index begin = 0; begin < rows; begin += step)
+            sum.add(begin / step % 3, example.row_panels.view(), begin, std::min(begin + step, rows));
+          sum.end_parts(3, sums.view());
           CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)), exact) <
                 support::Tolerance<TestType>::product);
         }
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("What goes past the caches is summed while it is made", "[partial_sums]", float, double) {
+  const std::vector<Index> dimensions{45, 44, 48, 46};  // runs of whole tiles, and with short ones at their ends
+  const auto tensor = support::random_tensor<TestType>(dimensions, qaf::StorageOrder::column_major);
+  const PanelLayout<TestType> layout(50);
+  std::vector<PanelMatrix<TestType>> factors(dimensions.size());
+  std::vector<PanelView<TestType>> views;
+  for (std::size_t n = 0; n < factors.size(); ++n) {
+    factors[n].assign(NormalGenerator(n).matrix<TestType>(dimensions[n], layout.rank()), layout);
+    views.push_back(factors[n].view());
+  }
+  PanelMatrix<TestType> plain, summed, sums, one_thread;
+  qaf::detail::SumOverOthers<TestType> sum;
+  for (Index first = 0; first < 4; ++first) {
+    const qaf::detail::TensorPass<TestType> pass(qaf::tensor_view(tensor), first, 3);
+    REQUIRE(pass.cells() * layout.padded_rank() * static_cast<Index>(sizeof(TestType)) > Index{1} << 24);
+    plain.resize(pass.cells(), layout);
+    pass.run(views, 1, plain.view());
+    for (Index mode = first; mode < first + 3; ++mode) {
+      PanelMatrix<TestType> exact;
+      exact.resize(dimensions[static_cast<std::size_t>(mode % 4)], layout);
+      sum.assign(mode % 4, pass.kept(), views, 1);
+      sum.run(plain.view(), 1, exact.view());
+      for (const int threads : {1, 3}) {
+        CAPTURE(first, mode, threads);
+        summed.resize(pass.cells(), layout);
+        sums.resize(exact.view().rows(), layout);
+        pass.run(views, mode % 4, threads, summed.view(), sum, sums.view());
+        CHECK(summed.view().to_matrix(TestType(1)) == plain.view().to_matrix(TestType(1)));
+        CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)),
+                                       exact.view().to_matrix(TestType(1)).template cast<double>()) <
+              support::Tolerance<TestType>::product);
+        if (threads == 1) one_thread.assign(sums.view().to_matrix(TestType(1)), layout);
+        CHECK(sums.view().to_matrix(TestType(1)) == one_thread.view().to_matrix(TestType(1)));
       }
     }
   }

@@ -29,11 +29,18 @@ class PartOfContraction {
         collides_(!pack_all_ && lines_collide()),
         store_(store()) {}
 
+  /// Rows of a whole tile.
+  Index tile() const { return tile_; }
+
   /// Tiles of cells, all whole but the last one.
   Index tiles() const { return (contraction_.cells() + tile() - 1) / tile(); }
 
-  /// Results of tiles `begin .. end - 1`.
-  void run(Index begin, Index end) const {
+  /// Whether results go past the caches.
+  bool streams() const { return store_ == Store::stream; }
+
+  /// Results of tiles `begin .. end - 1`. Where `back` is not 0, those of as many tiles, which lie so many tiles before
+  /// them, are fetched into the second cache meanwhile.
+  void run(Index begin, Index end, Index back = 0) const {
     const Index last = std::min(end * tile(), contraction_.cells());
     Vector<Scalar> packed;
     Tile tiles[tiles_of_block];
@@ -48,8 +55,15 @@ class PartOfContraction {
           c += tiles[n].cells;
         }
       }
-      for (Index k = 0; k < result_.layout().panels(); ++k)
-        for (Index t = 0; t < n; ++t) multiply(tiles[t], k);
+      for (Index k = 0; k < result_.layout().panels(); ++k) {
+        const Index width = result_.layout().width(k);
+        for (Index t = 0; t < n; ++t) {
+          // Not in a function of its own: g++ takes one for a function without effect.
+          const Scalar* const before = result_.panel(k) + (tiles[t].cell - back * tile()) * width;
+          for (Index i = 0; back > 0 && i < tiles[t].cells * width; i += line) prefetch_to<Cache::second>(before + i);
+          multiply(tiles[t], k);
+        }
+      }
     }
     if (store_ == Store::stream) finish_streams();
   }
@@ -65,8 +79,6 @@ class PartOfContraction {
     const Scalar* packed;  // null where the entries are read from where they lie
     Index stride;          // from a term to the next, packed
   };
-
-  Index tile() const { return tile_; }  // rows of a whole one
 
   // Entries are packed where terms follow each other in memory for a short time only, or cells do, so that many rows of
   // tiles would be wasted, and the packed ones serve many panels.

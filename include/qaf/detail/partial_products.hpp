@@ -59,13 +59,12 @@ class PartialProducts {
   PanelView<Scalar> mttkrp(const std::vector<PanelView<Scalar>>& factors, Index mode) {
     result_.resize(tensor_.dimension(mode), layout_);
     while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();
-    if (partials_.empty() && plan_.run(mode) == 1) {
-      TensorPass<Scalar>(tensor_, mode, 1).run(factors, threads_, result_.view());
+    if (partials_.empty()) {
+      pass_over_tensor(factors, mode);
     } else {
-      if (partials_.empty()) pass_over_tensor(factors, mode);
       while (partials_.back().updates.size() > 2 && partials_.back().updates.front() != mode) leave_behind(factors);
-      const PartialProduct<Scalar>& last = partials_.back();
-      sum_.run(last.rows, mode, last.modes, factors, threads_, result_.view());
+      sum_.assign(mode, partials_.back().modes, factors, threads_);
+      sum_.run(partials_.back().rows, threads_, result_.view());
     }
     return result_.view();
   }
@@ -80,13 +79,15 @@ class PartialProducts {
     return true;
   }
 
+  // Begins a run, with the MTTKRP of its first mode.
   void pass_over_tensor(const std::vector<PanelView<Scalar>>& factors, Index mode) {
     const Index run = plan_.run(mode);
     const TensorPass<Scalar> pass(tensor_, mode, run);
+    if (run == 1) return pass.run(factors, threads_, result_.view());
     grow(memory_, static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank());
     PartialProduct<Scalar> partial{pass.kept(), {}, version_, {memory_.data(), pass.cells(), layout_}};
     for (Index k = 0; k < run; ++k) partial.updates.push_back((mode + k) % tensor_.order());
-    pass.run(factors, threads_, partial.rows);
+    pass.run(factors, mode, threads_, partial.rows, sum_, result_.view());
     partials_.push_back(std::move(partial));
   }
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
+#include <qaf/detail/huge_pages.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/modes_about.hpp>
 #include <qaf/detail/panel_matrix.hpp>
@@ -12,53 +14,116 @@
 
 namespace qaf::detail {
 
-/// Sums a partial product over all its modes but one, which makes the MTTKRP of that mode. Memory stays from one to the
-/// next.
+/// Sums partial products over all their modes but one, which makes the MTTKRP of that mode: `I_n x R`. Memory stays
+/// from one to the next.
 template <typename Scalar>
 class SumOverOthers {
  public:
-  /// `rows`: one for every combination of the indices of `modes`, the first the fastest. `sums` is `I_n x R`. Cost: one
-  /// pass over the rows.
-  void run(const PanelView<Scalar>& rows, Index mode, const std::vector<Index>& modes,
-           const std::vector<PanelView<Scalar>>& factors, int threads, const PanelView<Scalar>& sums) {
-    const ModesAbout about = modes_about(mode, modes, factors);
+  /// Of rows for every combination of the indices of `modes`, the first the fastest. `factors` view memory that must
+  /// outlive the sums.
+  void assign(Index mode, const std::vector<Index>& modes, const std::vector<PanelView<Scalar>>& factors, int threads) {
+    about_ = modes_about(mode, modes, factors);
+    layout_ = factors[static_cast<std::size_t>(mode)].layout();
     // Rows that follow each other are summed with those of a first product of factors, which stays in the first cache
     // where it can; these sums, each times a row of the second product.
+    constexpr Index enough_rows = 32;
     std::vector<Index> first_modes, second_modes;
-    Index first = 1;
-    for (const Index other : about.fast_modes) {
-      (first < enough_rows ? first_modes : second_modes).push_back(other);
-      if (first < enough_rows) first *= factors[static_cast<std::size_t>(other)].rows();
+    first_length_ = 1;
+    for (const Index other : about_.fast_modes) {
+      (first_length_ < enough_rows ? first_modes : second_modes).push_back(other);
+      if (first_length_ < enough_rows) first_length_ *= factors[static_cast<std::size_t>(other)].rows();
     }
-    second_modes.insert(second_modes.end(), about.slow_modes.begin(), about.slow_modes.end());
+    second_modes.insert(second_modes.end(), about_.slow_modes.begin(), about_.slow_modes.end());
+    has_first_ = !first_modes.empty();
+    has_second_ = !second_modes.empty();
     first_.assign(factors_of(first_modes, factors));
     second_.assign(factors_of(second_modes, factors));
-    const PanelView<Scalar> first_rows = first_.all(threads), second_rows = second_.all(threads);
-    const Index pieces = about.fast / first;
-    const auto part = [&](Index panel, Index begin, Index end) {
-      const Index width = sums.layout().width(panel), size = first * width;
-      const Scalar* const source = rows.panel(panel);
-      const Scalar* const second = second_modes.empty() ? nullptr : second_rows.panel(panel);
-      Scalar* const target = sums.panel(panel);
-      if (first_modes.empty())
-        return sum_of_blocks(source + begin * width, about.length * width, second, about.slow, width, end - begin,
-                             false, target + begin * width);
-      for (Index s = 0; s < about.slow; ++s)
-        for (Index i = begin; i < end; ++i)
-          for (Index p = 0; p < pieces; ++p)
-            sum_of_products(source + ((s * about.length + i) * pieces + p) * size, first_rows.panel(panel), width,
-                            first, second == nullptr ? nullptr : second + (s * pieces + p) * width, s + p > 0,
-                            target + i * width);
-    };
-    parallel_ranges(threads_worth(threads, rows.size()), about.length, [&](Index begin, Index end) {
-      for (Index k = 0; k < sums.layout().panels(); ++k) part(k, begin, end);
+    first_rows_ = first_.all(threads);
+    second_rows_ = second_.all(threads);
+  }
+
+  /// Rows that each sum is made of.
+  Index terms() const { return about_.fast * about_.slow; }
+
+  /// Of all rows. Cost: one pass over them.
+  void run(const PanelView<Scalar>& rows, int threads, const PanelView<Scalar>& sums) const {
+    parallel_ranges(threads_worth(threads, rows.size()), about_.length, [&](Index begin, Index end) {
+      for (Index k = 0; k < layout_.panels(); ++k) run(rows.panel(k), k, begin, end, sums.panel(k));
     });
   }
 
- private:
-  static constexpr Index enough_rows = 32;
+  /// Begins sums of the rows in so many parts, all zero.
+  void begin_parts(Index count) {
+    grow(parts_, count * size());
+    parts_.head(count * size()).setZero();
+  }
 
+  /// Adds rows `begin .. end - 1` to a part.
+  void add(Index part, const PanelView<Scalar>& rows, Index begin, Index end) {
+    const PanelView<Scalar> sums(parts_.data() + part * size(), about_.length, layout_);
+    for (Index k = 0; k < layout_.panels(); ++k)
+      add(rows.panel(k) + begin * layout_.width(k), k, begin, end, sums.panel(k));
+  }
+
+  /// The sums of all parts.
+  void end_parts(Index count, const PanelView<Scalar>& sums) const {
+    Eigen::Map<Vector<Scalar>> total(sums.panel(0), size());
+    total = parts_.head(size());
+    for (Index part = 1; part < count; ++part) total += parts_.segment(part * size(), size());
+  }
+
+ private:
+  Index size() const { return about_.length * layout_.padded_rank(); }
+
+  // Times the sums of a first product that the rows of a slow index have for each index of the mode.
+  Index pieces() const { return about_.fast / first_length_; }
+
+  const Scalar* second_row(Index row, Index panel) const {
+    return has_second_ ? second_rows_.panel(panel) + row * layout_.width(panel) : nullptr;
+  }
+
+  // Sums begin .. end - 1 of a panel.
+  void run(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
+    const Index width = layout_.width(panel);
+    if (!has_first_)
+      return sum_of_blocks(rows + begin * width, about_.length * width, second_row(0, panel), about_.slow, width,
+                           end - begin, sums + begin * width);
+    for (Index s = 0; s < about_.slow; ++s)
+      for (Index i = begin; i < end; ++i)
+        for (Index p = 0; p < pieces(); ++p)
+          sum_of_products(rows + ((s * about_.length + i) * pieces() + p) * first_length_ * width,
+                          first_rows_.panel(panel), width, first_length_, second_row(s * pieces() + p, panel),
+                          s + p > 0, sums + i * width);
+  }
+
+  // Rows begin .. end - 1 of a panel.
+  void add(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
+    const Index width = layout_.width(panel), piece = begin / first_length_;
+    Index f = begin % first_length_, p = piece % pieces(), i = piece / pieces() % about_.length,
+          s = piece / pieces() / about_.length;
+    for (Index row = begin, next = 0; row < end; rows += (next - row) * width, row = next) {
+      if (!has_first_) {
+        next = std::min(row + about_.length - i, end);
+        add_rows_times_row(rows, second_row(s, panel), width, next - row, sums + i * width);
+        i += next - row;
+      } else {
+        next = std::min(row + first_length_ - f, end);
+        sum_of_products(rows, first_rows_.panel(panel) + f * width, width, next - row,
+                        second_row(s * pieces() + p, panel), true, sums + i * width);
+        f = 0;
+        if (++p == pieces()) p = 0, ++i;
+      }
+      if (i == about_.length) i = 0, ++s;
+    }
+  }
+
+  ModesAbout about_;
+  PanelLayout<Scalar> layout_;
+  Index first_length_ = 1;
+  bool has_first_ = false, has_second_ = false;
   KhatriRao<Scalar> first_, second_;
+  PanelView<Scalar> first_rows_, second_rows_;
+  Vector<Scalar> parts_;
 };
 
 }  // namespace qaf::detail

@@ -3,10 +3,13 @@
 #include <cstddef>
 #include <vector>
 
+#include <qaf/detail/contract_and_sum.hpp>
 #include <qaf/detail/contracted_indices.hpp>
 #include <qaf/detail/contraction.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/mode_view.hpp>
+#include <qaf/detail/panel_matrix.hpp>
+#include <qaf/detail/sum_over_others.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 
@@ -44,6 +47,13 @@ class TensorPass {
   /// `result` is `cells x R`. Cost: `2 prod(I) R` flops.
   void run(const std::vector<PanelView<Scalar>>& factors, int threads, const PanelView<Scalar>& result) const {
     contract(contraction_, factors_of(summed_, factors), threads, result);
+  }
+
+  /// The same, and the MTTKRP of a mode, one of two kept or more, from the result: `sums` is `I_n x R`.
+  void run(const std::vector<PanelView<Scalar>>& factors, Index mode, int threads, const PanelView<Scalar>& result,
+           SumOverOthers<Scalar>& sum, const PanelView<Scalar>& sums) const {
+    sum.assign(mode, kept_, factors, threads);
+    contract_and_sum(contraction_, factors_of(summed_, factors), threads, result, sum, sums);
   }
 
  private:
