@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include <qaf/detail/contraction.hpp>
+#include <qaf/detail/huge_pages.hpp>
 #include <qaf/detail/packets.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/panel_products.hpp>
@@ -252,6 +254,17 @@ TEMPLATE_TEST_CASE("Transposition in squares and what is left of them", "[contra
     }
   }
 }
+
+// Sanitizers stop a program that asks for too much.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__) && INTPTR_MAX > INT32_MAX
+TEST_CASE("Where there is not enough memory, nothing is freed twice", "[contraction]") {
+  qaf::Vector<float> memory(10);
+  CHECK_THROWS_AS(qaf::detail::grow(memory, Index{1} << 50), std::bad_alloc);
+  CHECK(memory.size() == 0);
+  qaf::detail::grow(memory, 20);
+  CHECK(memory.size() == 20);
+}
+#endif
 
 TEST_CASE("Of the Khatri-Rao product no more is made than a part of the terms needs", "[contraction]") {
   constexpr Index rank = 5, first = 40, others = 3000;

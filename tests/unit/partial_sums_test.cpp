@@ -71,9 +71,9 @@ struct Example {
 };
 
 // Few and many rows of every kind.
-const std::vector<std::vector<Index>> shapes = {{4, 3},       {1, 5, 1},     {3, 40, 2},    {40, 2, 3},
-                                                {5, 7, 600},  {3000, 11},    {20000, 2},    {2, 20000},
-                                                {50, 11, 60}, {2, 3, 20, 4}, {30, 4, 5, 2}, {2, 3, 30, 70}};
+const std::vector<std::vector<Index>> shapes = {
+    {4, 3},     {1, 5, 1},    {3, 40, 2},    {40, 2, 3},    {5, 7, 600},   {3000, 11},    {20000, 2},
+    {2, 20000}, {50, 11, 60}, {2, 3, 20, 4}, {40, 2, 3, 4}, {30, 4, 5, 2}, {2, 3, 30, 70}};
 
 }  // namespace
 
@@ -117,13 +117,14 @@ TEMPLATE_TEST_CASE("A partial product is summed over all modes but one", "[parti
           sum.run(example.row_panels.view(), threads, sums.view());
           CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)), exact) <
                 support::Tolerance<TestType>::product);
-          // The same in parts, each of some rows at a time.
+          // The same in ranges, some rows at a time.
           sums.set_zero();
-          sum.begin_parts(3);
+          sum.make_ranges(3);
+          for (const Index range : {0, 1, 2}) sum.clear(range);
           const Index rows = example.rows.rows(), step = rows / 7 + 1;
           for (Index begin = 0; begin < rows; begin += step)
             sum.add(begin / step % 3, example.row_panels.view(), begin, std::min(begin + step, rows));
-          sum.end_parts(3, sums.view());
+          sum.add_ranges(3, threads, sums.view());
           CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)), exact) <
                 support::Tolerance<TestType>::product);
         }
@@ -144,6 +145,7 @@ TEMPLATE_TEST_CASE("What goes past the caches is summed while it is made", "[par
   }
   PanelMatrix<TestType> plain, summed, sums, one_thread;
   qaf::detail::SumOverOthers<TestType> sum;
+  qaf::Vector<TestType> memory(45 * 48 * 46 * layout.padded_rank() + 1);
   for (Index first = 0; first < 4; ++first) {
     const qaf::detail::TensorPass<TestType> pass(qaf::tensor_view(tensor), first, 3);
     REQUIRE(pass.cells() * layout.padded_rank() * static_cast<Index>(sizeof(TestType)) > Index{1} << 24);
@@ -157,6 +159,7 @@ TEMPLATE_TEST_CASE("What goes past the caches is summed while it is made", "[par
       for (const int threads : {1, 3}) {
         CAPTURE(first, mode, threads);
         summed.resize(pass.cells(), layout);
+        summed.set_zero();
         sums.resize(exact.view().rows(), layout);
         pass.run(views, mode % 4, threads, summed.view(), sum, sums.view());
         CHECK(summed.view().to_matrix(TestType(1)) == plain.view().to_matrix(TestType(1)));
@@ -166,6 +169,10 @@ TEMPLATE_TEST_CASE("What goes past the caches is summed while it is made", "[par
         if (threads == 1) one_thread.assign(sums.view().to_matrix(TestType(1)), layout);
         CHECK(sums.view().to_matrix(TestType(1)) == one_thread.view().to_matrix(TestType(1)));
       }
+      // Where the rows do not lie on a boundary of registers, and cannot be stored past the caches.
+      const PanelView<TestType> aside(memory.data() + 1, pass.cells(), layout);
+      pass.run(views, mode % 4, 1, aside, sum, sums.view());
+      CHECK(sums.view().to_matrix(TestType(1)) == one_thread.view().to_matrix(TestType(1)));
     }
   }
 }

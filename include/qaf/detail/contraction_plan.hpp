@@ -51,7 +51,8 @@ class ContractionPlan {
     const bool product_of_factors = run + 1 < order();
     double sum = size_ + access * (cells + (product_of_factors ? terms : 0));
     for (Index k = 0; k + 1 < run; ++k) {
-      // Read for the MTTKRP of a mode, and again to sum over that mode, of which there may be a result to write.
+      // Read for the MTTKRP of a mode, and again to sum over that mode, of which there may be a result to write. (The
+      // first reading of a pass's result may be hidden behind the pass: `contract_and_sum`.)
       const double entries = kept(mode + k, run - k);
       sum += access * (2 * entries + entries / static_cast<double>(dimension(mode + k)));
     }

@@ -32,6 +32,7 @@ void advise_huge_pages(Scalar* memory, Index size) {
 template <typename Scalar>
 void grow(Vector<Scalar>& memory, Index size) {
   if (memory.size() >= size) return;
+  memory.resize(0);  // where there is no memory, Eigen's resize would leave a pointer to what it has freed
   memory.resize(size);
   advise_huge_pages(memory.data(), size);
 }

@@ -14,6 +14,7 @@ struct ModesAbout {
   Index fast = 1, length = 1, slow = 1;
 };
 
+/// `modes`: of a partial product's rows, the fastest first. `factors`: of all modes, for their lengths.
 template <typename Scalar>
 ModesAbout modes_about(Index mode, const std::vector<Index>& modes, const std::vector<PanelView<Scalar>>& factors) {
   ModesAbout about;

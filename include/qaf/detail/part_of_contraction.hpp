@@ -35,11 +35,16 @@ class PartOfContraction {
   /// Tiles of cells, all whole but the last one.
   Index tiles() const { return (contraction_.cells() + tile() - 1) / tile(); }
 
-  /// Whether results go past the caches.
-  bool streams() const { return store_ == Store::stream; }
+  /// Whether results are more than caches hold until they are read, and are stored only once. Measured
+  /// (docs/trials.md): up to 20 MB it makes no difference.
+  bool passes_caches() const {
+    constexpr Index most_held = Index{1} << 24;  // bytes
+    return begin_ == 0 && count_ == contraction_.terms() && is_one_run() &&
+           result_.size() * static_cast<Index>(sizeof(Scalar)) > most_held;
+  }
 
-  /// Results of tiles `begin .. end - 1`. Where `back` is not 0, those of as many tiles, which lie so many tiles before
-  /// them, are fetched into the second cache meanwhile.
+  /// Results of tiles `begin .. end - 1`. Where `back` is not 0, the results that lie `back` tiles before those that
+  /// are made are fetched into the second cache meanwhile.
   void run(Index begin, Index end, Index back = 0) const {
     const Index last = std::min(end * tile(), contraction_.cells());
     Vector<Scalar> packed;
@@ -98,17 +103,11 @@ class PartOfContraction {
   // What becomes of the sums of these terms.
   Store store() const {
     if (begin_ > 0) return Store::add;
-    return count_ == contraction_.terms() && is_one_run() && passes_caches() ? Store::stream : Store::replace;
+    return passes_caches() && is_on_boundary(result_.panel(0)) ? Store::stream : Store::replace;
   }
 
   // Whether a tile's sums are done when they are stored for the first time.
   bool is_one_run() const { return rows_.run(begin_) >= count_ && contraction_.term_run(begin_) >= count_; }
-
-  // Whether results are more than caches hold until they are read. Measured (docs/trials.md): the same up to 20 MB.
-  bool passes_caches() const {
-    constexpr Index most_held = Index{1} << 24;  // bytes
-    return result_.size() * static_cast<Index>(sizeof(Scalar)) > most_held && is_on_boundary(result_.panel(0));
-  }
 
   // Packs tiles that follow each other in memory all together, so that a line is read once. Returns how many.
   Index pack_tiles(Index cell, Index last, Tile* tiles, Vector<Scalar>& packed) const {

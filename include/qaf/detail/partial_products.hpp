@@ -48,7 +48,7 @@ class PartialProducts {
 
   const ContractionPlan& plan() const { return plan_; }
 
-  /// Scalars that are kept from one call to the next.
+  /// Scalars of the partial products that are kept from one call to the next.
   Index size() const { return memory_.size(); }
 
   /// To be told whenever the factor of a mode has changed.

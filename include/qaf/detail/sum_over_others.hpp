@@ -19,8 +19,12 @@ namespace qaf::detail {
 template <typename Scalar>
 class SumOverOthers {
  public:
-  /// Of rows for every combination of the indices of `modes`, the first the fastest. `factors` view memory that must
-  /// outlive the sums.
+  SumOverOthers() = default;
+  SumOverOthers(const SumOverOthers&) = delete;
+  SumOverOthers& operator=(const SumOverOthers&) = delete;
+
+  /// What is to be summed: rows for every combination of the indices of `modes`, the first the fastest. `factors` view
+  /// memory that must stay as it is until the sums are done.
   void assign(Index mode, const std::vector<Index>& modes, const std::vector<PanelView<Scalar>>& factors, int threads) {
     about_ = modes_about(mode, modes, factors);
     layout_ = factors[static_cast<std::size_t>(mode)].layout();
@@ -48,59 +52,61 @@ class SumOverOthers {
   /// Of all rows. Cost: one pass over them.
   void run(const PanelView<Scalar>& rows, int threads, const PanelView<Scalar>& sums) const {
     parallel_ranges(threads_worth(threads, rows.size()), about_.length, [&](Index begin, Index end) {
-      for (Index k = 0; k < layout_.panels(); ++k) run(rows.panel(k), k, begin, end, sums.panel(k));
+      for (Index k = 0; k < layout_.panels(); ++k) sum_panel(rows.panel(k), k, begin, end, sums.panel(k));
     });
   }
 
-  /// Begins sums of the rows in so many parts, all zero.
-  void begin_parts(Index count) {
-    grow(parts_, count * size());
-    parts_.head(count * size()).setZero();
-  }
+  /// Makes room for sums of so many ranges of rows.
+  void make_ranges(Index count) { grow(ranges_, count * size()); }
 
-  /// Adds rows `begin .. end - 1` to a part.
-  void add(Index part, const PanelView<Scalar>& rows, Index begin, Index end) {
-    const PanelView<Scalar> sums(parts_.data() + part * size(), about_.length, layout_);
+  /// Begins the sums of a range.
+  void clear(Index range) { ranges_.segment(range * size(), size()).setZero(); }
+
+  /// Adds rows `begin .. end - 1` to the sums of a range. Threads may do so for different ranges.
+  void add(Index range, const PanelView<Scalar>& rows, Index begin, Index end) {
+    const PanelView<Scalar> sums(ranges_.data() + range * size(), about_.length, layout_);
     for (Index k = 0; k < layout_.panels(); ++k)
-      add(rows.panel(k) + begin * layout_.width(k), k, begin, end, sums.panel(k));
+      add_to_panel(rows.panel(k) + begin * layout_.width(k), k, begin, end, sums.panel(k));
   }
 
-  /// The sums of all parts.
-  void end_parts(Index count, const PanelView<Scalar>& sums) const {
-    Eigen::Map<Vector<Scalar>> total(sums.panel(0), size());
-    total = parts_.head(size());
-    for (Index part = 1; part < count; ++part) total += parts_.segment(part * size(), size());
+  /// The sums of all ranges.
+  void add_ranges(Index count, int threads, const PanelView<Scalar>& sums) const {
+    parallel_ranges(threads_worth(threads, count * size()), size(), [&](Index begin, Index end) {
+      Eigen::Map<Vector<Scalar>> total(sums.panel(0) + begin, end - begin);
+      total = ranges_.segment(begin, end - begin);
+      for (Index range = 1; range < count; ++range) total += ranges_.segment(range * size() + begin, end - begin);
+    });
   }
 
  private:
   Index size() const { return about_.length * layout_.padded_rank(); }
 
-  // Times the sums of a first product that the rows of a slow index have for each index of the mode.
-  Index pieces() const { return about_.fast / first_length_; }
+  // Of rows of the first product, for an index of the mode and one of the slow modes.
+  Index runs() const { return about_.fast / first_length_; }
 
   const Scalar* second_row(Index row, Index panel) const {
     return has_second_ ? second_rows_.panel(panel) + row * layout_.width(panel) : nullptr;
   }
 
   // Sums begin .. end - 1 of a panel.
-  void run(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
+  void sum_panel(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
     const Index width = layout_.width(panel);
     if (!has_first_)
       return sum_of_blocks(rows + begin * width, about_.length * width, second_row(0, panel), about_.slow, width,
                            end - begin, sums + begin * width);
     for (Index s = 0; s < about_.slow; ++s)
       for (Index i = begin; i < end; ++i)
-        for (Index p = 0; p < pieces(); ++p)
-          sum_of_products(rows + ((s * about_.length + i) * pieces() + p) * first_length_ * width,
-                          first_rows_.panel(panel), width, first_length_, second_row(s * pieces() + p, panel),
-                          s + p > 0, sums + i * width);
+        for (Index p = 0; p < runs(); ++p)
+          sum_of_products(rows + ((s * about_.length + i) * runs() + p) * first_length_ * width,
+                          first_rows_.panel(panel), width, first_length_, second_row(s * runs() + p, panel), s + p > 0,
+                          sums + i * width);
   }
 
-  // Rows begin .. end - 1 of a panel.
-  void add(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
-    const Index width = layout_.width(panel), piece = begin / first_length_;
-    Index f = begin % first_length_, p = piece % pieces(), i = piece / pieces() % about_.length,
-          s = piece / pieces() / about_.length;
+  // Adds rows begin .. end - 1 of a panel.
+  void add_to_panel(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
+    const Index width = layout_.width(panel), run = begin / first_length_;
+    Index f = begin % first_length_, p = run % runs(), i = run / runs() % about_.length,
+          s = run / runs() / about_.length;
     for (Index row = begin, next = 0; row < end; rows += (next - row) * width, row = next) {
       if (!has_first_) {
         next = std::min(row + about_.length - i, end);
@@ -109,9 +115,9 @@ class SumOverOthers {
       } else {
         next = std::min(row + first_length_ - f, end);
         sum_of_products(rows, first_rows_.panel(panel) + f * width, width, next - row,
-                        second_row(s * pieces() + p, panel), true, sums + i * width);
+                        second_row(s * runs() + p, panel), true, sums + i * width);
         f = 0;
-        if (++p == pieces()) p = 0, ++i;
+        if (++p == runs()) p = 0, ++i;
       }
       if (i == about_.length) i = 0, ++s;
     }
@@ -123,7 +129,7 @@ class SumOverOthers {
   bool has_first_ = false, has_second_ = false;
   KhatriRao<Scalar> first_, second_;
   PanelView<Scalar> first_rows_, second_rows_;
-  Vector<Scalar> parts_;
+  Vector<Scalar> ranges_;
 };
 
 }  // namespace qaf::detail

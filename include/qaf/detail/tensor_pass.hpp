@@ -49,7 +49,7 @@ class TensorPass {
     contract(contraction_, factors_of(summed_, factors), threads, result);
   }
 
-  /// The same, and the MTTKRP of a mode, one of two kept or more, from the result: `sums` is `I_n x R`.
+  /// The same, and from the result the MTTKRP of a mode, which must be kept, with another one: `sums` is `I_n x R`.
   void run(const std::vector<PanelView<Scalar>>& factors, Index mode, int threads, const PanelView<Scalar>& result,
            SumOverOthers<Scalar>& sum, const PanelView<Scalar>& sums) const {
     sum.assign(mode, kept_, factors, threads);
