@@ -151,7 +151,7 @@ TEMPLATE_TEST_CASE("What goes past the caches is summed while it is made", "[par
     REQUIRE(pass.cells() * layout.padded_rank() * static_cast<Index>(sizeof(TestType)) > Index{1} << 24);
     plain.resize(pass.cells(), layout);
     pass.run(views, 1, plain.view());
-    for (Index mode = first; mode < first + 3; ++mode) {
+    for (Index mode = first; mode < first + 2; ++mode) {
       PanelMatrix<TestType> exact;
       exact.resize(dimensions[static_cast<std::size_t>(mode % 4)], layout);
       sum.assign(mode % 4, pass.kept(), views, 1);
