@@ -54,7 +54,8 @@ void contract_and_sum(const Contraction<Scalar>& contraction, const std::vector<
 #if !QAF_PRODUCTS_BY_BLAS
   constexpr Index ranges = 64;
   const bool sums_are_small = sum.terms() >= 16 * ranges;  // those of all ranges, beside the result
-  if (sums_are_small && contraction.terms() <= terms_at_a_time(contraction, result.layout())) {
+  if (exceeds_caches(result) && sums_are_small &&
+      contraction.terms() <= terms_at_a_time(contraction, result.layout())) {
     TermRowsOfParts<Scalar> rows(factors, contraction.cells());
     const PartOfContraction<Scalar> whole(contraction, rows.rows(0, contraction.terms(), threads), 0,
                                           contraction.terms(), result);

@@ -55,16 +55,10 @@ void sum_of_few_blocks(const Scalar* a, Index stride, const Scalar* b, Index wid
   });
 }
 
-/// `out_k = a_k b` for `rows` rows and one row b.
+/// `out_k = a_k b`, or `out_k += ...`, for `rows` rows and one row b.
 template <typename Scalar>
-void multiply_by_row(const Scalar* a, const Scalar* b, Index width, Index rows, Scalar* out) {
-  sum_of_few_blocks<1>(a, 0, b, width, rows, false, out);
-}
-
-/// `out_k += a_k b`.
-template <typename Scalar>
-void add_rows_times_row(const Scalar* a, const Scalar* b, Index width, Index rows, Scalar* out) {
-  sum_of_few_blocks<1>(a, 0, b, width, rows, true, out);
+void multiply_by_row(const Scalar* a, const Scalar* b, Index width, Index rows, bool add, Scalar* out) {
+  sum_of_few_blocks<1>(a, 0, b, width, rows, add, out);
 }
 
 /// `out = sum_j a_j b_j`, for `count` blocks a_j.

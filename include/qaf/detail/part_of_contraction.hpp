@@ -11,6 +11,14 @@
 
 namespace qaf::detail {
 
+/// Whether results are more than caches hold until they are read. Measured (docs/trials.md): up to 20 MB it makes no
+/// difference.
+template <typename Scalar>
+bool exceeds_caches(const PanelView<Scalar>& results) {
+  constexpr Index most_held = Index{1} << 24;  // bytes
+  return results.size() * static_cast<Index>(sizeof(Scalar)) > most_held;
+}
+
 /// A contraction over some successive terms.
 template <typename Scalar>
 class PartOfContraction {
@@ -35,12 +43,9 @@ class PartOfContraction {
   /// Tiles of cells, all whole but the last one.
   Index tiles() const { return (contraction_.cells() + tile() - 1) / tile(); }
 
-  /// Whether results are more than caches hold until they are read, and are stored only once. Measured
-  /// (docs/trials.md): up to 20 MB it makes no difference.
+  /// Whether results exceed the caches, and are stored only once.
   bool passes_caches() const {
-    constexpr Index most_held = Index{1} << 24;  // bytes
-    return begin_ == 0 && count_ == contraction_.terms() && is_one_run() &&
-           result_.size() * static_cast<Index>(sizeof(Scalar)) > most_held;
+    return begin_ == 0 && count_ == contraction_.terms() && is_one_run() && exceeds_caches(result_);
   }
 
   /// Results of tiles `begin .. end - 1`. Where `back` is not 0, the results that lie `back` tiles before those that

@@ -38,8 +38,6 @@ class SumOverOthers {
       if (first_length_ < enough_rows) first_length_ *= factors[static_cast<std::size_t>(other)].rows();
     }
     second_modes.insert(second_modes.end(), about_.slow_modes.begin(), about_.slow_modes.end());
-    has_first_ = !first_modes.empty();
-    has_second_ = !second_modes.empty();
     first_.assign(factors_of(first_modes, factors));
     second_.assign(factors_of(second_modes, factors));
     first_rows_ = first_.all(threads);
@@ -85,13 +83,13 @@ class SumOverOthers {
   Index runs() const { return about_.fast / first_length_; }
 
   const Scalar* second_row(Index row, Index panel) const {
-    return has_second_ ? second_rows_.panel(panel) + row * layout_.width(panel) : nullptr;
+    return second_rows_.rows() > 0 ? second_rows_.panel(panel) + row * layout_.width(panel) : nullptr;
   }
 
   // Sums begin .. end - 1 of a panel.
   void sum_panel(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
     const Index width = layout_.width(panel);
-    if (!has_first_)
+    if (about_.fast_modes.empty())
       return sum_of_blocks(rows + begin * width, about_.length * width, second_row(0, panel), about_.slow, width,
                            end - begin, sums + begin * width);
     for (Index s = 0; s < about_.slow; ++s)
@@ -108,9 +106,9 @@ class SumOverOthers {
     Index f = begin % first_length_, p = run % runs(), i = run / runs() % about_.length,
           s = run / runs() / about_.length;
     for (Index row = begin, next = 0; row < end; rows += (next - row) * width, row = next) {
-      if (!has_first_) {
+      if (about_.fast_modes.empty()) {
         next = std::min(row + about_.length - i, end);
-        add_rows_times_row(rows, second_row(s, panel), width, next - row, sums + i * width);
+        multiply_by_row(rows, second_row(s, panel), width, next - row, true, sums + i * width);
         i += next - row;
       } else {
         next = std::min(row + first_length_ - f, end);
@@ -126,9 +124,8 @@ class SumOverOthers {
   ModesAbout about_;
   PanelLayout<Scalar> layout_;
   Index first_length_ = 1;
-  bool has_first_ = false, has_second_ = false;
   KhatriRao<Scalar> first_, second_;
-  PanelView<Scalar> first_rows_, second_rows_;
+  PanelView<Scalar> first_rows_, second_rows_;  // without rows where there are no modes
   Vector<Scalar> ranges_;
 };
 
