@@ -248,7 +248,7 @@ CpAlsResult<Scalar> run_cp_als(const WeightedTensor<Scalar>& tensor, double norm
   CpAlsResult<Scalar> result;
   result.seed = options.seed;
   const std::vector<double> noise = noise_of_modes("cp_als", options.noise, tensor.view().order());
-  AlternatingProblem<Scalar> problem(tensor, norm, model.rank(), !options.extrapolate, options.resources);
+  AlternatingProblem<Scalar> problem(tensor, norm, model.rank(), !options.extrapolate, options.resources, true);
   AlsIterate<Scalar> iterate(problem, std::move(model), options.extrapolate);
   AlsObjective reached{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   double lowest = reached.error;

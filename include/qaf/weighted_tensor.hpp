@@ -87,8 +87,9 @@ double weighted_norm(const WeightedTensor<Scalar>& tensor, Vector<Scalar> entrie
     }
     // E x_n sqrt(D) V^T with M_n = V D V^T. What is left in the place of the mode becomes the slowest in memory.
     const Index slow = entries.size() / (fast * roots.size());
-    const Matrix<Scalar> moved = contracted(Contraction<Scalar>{entries.data(), fast, roots.size(), slow, false},
-                                            with_scaled_columns(metric.eigenvectors, roots), threads);
+    const Matrix<Scalar> moved =
+        contracted(dense_contraction(std::as_const(entries).data(), fast, roots.size(), slow, false),
+                   with_scaled_columns(metric.eigenvectors, roots), threads);
     entries = Eigen::Map<const Vector<Scalar>>(moved.data(), moved.size());
     std::rotate(place, place + 1, modes.end());
   }

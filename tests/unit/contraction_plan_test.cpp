@@ -84,10 +84,14 @@ TEST_CASE("No cycle of runs costs less than the plan's", "[contraction_plan]") {
                                                     {9, 8, 7, 6, 5}}) {
     for (const double most_entries : {0.0, 20.0, 1000.0, 50000.0, unlimited}) {
       CAPTURE(dimensions, most_entries);
-      const ContractionPlan plan(dimensions, true, most_entries);
-      CHECK(average(plan, dimensions).cost <= least_average(plan, dimensions, most_entries) * (1 + 1e-3));
-      for (Index mode = 0; mode < static_cast<Index>(dimensions.size()); ++mode)
-        CHECK((plan.run(mode) == 1 || plan.entries(mode, plan.run(mode)) <= most_entries));
+      for (const double held_entries : {0.0, 300.0, 10000.0}) {
+        CAPTURE(held_entries);
+        const ContractionPlan plan(dimensions, true, most_entries, {{false, true, true}, held_entries});
+        CHECK(average(plan, dimensions).cost <= least_average(plan, dimensions, most_entries) * (1 + 1e-3));
+        for (Index mode = 0; mode < static_cast<Index>(dimensions.size()); ++mode)
+          for (const int threads : {1, 2, 50})
+            CHECK((plan.run(mode) == 1 || plan.entries(mode, plan.run(mode), threads) <= most_entries));
+      }
     }
   }
 }
@@ -112,4 +116,30 @@ TEST_CASE("Within a sweep runs end with it, and two passes are enough", "[contra
     CHECK(mode == order);
     CHECK(passes == 2);
   }
+}
+
+TEST_CASE("Partial products go by slabs where caches hold these, and not all of them", "[contraction_plan]") {
+  const Sizes dimensions{70, 50, 40, 30};
+  const auto plan = [&](double held_entries, double most_entries) {
+    return ContractionPlan(dimensions, true, most_entries, {{true, true, false, true}, held_entries});
+  };
+  // From mode 1 on there are 50 slabs of 40 x 30 entries; these, and what they are summed to, are held.
+  CHECK(plan(60000, unlimited).slabs(1, 3) == 0);
+  CHECK(plan(59999, unlimited).slabs(1, 3) == 48);
+  CHECK(plan(6000, unlimited).slabs(1, 3) == 4);
+  CHECK(plan(2400, unlimited).slabs(1, 3) == 1);
+  CHECK(plan(2399, unlimited).slabs(1, 3) == 0);
+  CHECK(plan(6000, unlimited).entries(1, 3) == 4 * 1200 + 1200);
+  CHECK(plan(1000, unlimited).slabs(1, 2) == 0);  // 40 rows are too few
+  CHECK(plan(1000, unlimited).slabs(3, 2) == 13);
+  CHECK(plan(1000, unlimited).entries(3, 2) == 13 * 70 + 70);
+  CHECK(plan(6000, unlimited).slabs(2, 3) == 0);  // not marked
+  CHECK(plan(6000, unlimited).slabs(1, 1) == 0);
+  // A thread makes as many as another one, if there is room.
+  CHECK(plan(6000, unlimited).slabs(1, 3, 3) == 12);
+  CHECK(plan(6000, unlimited).slabs(1, 3, 1000) == 50);
+  CHECK(plan(6000, 10000).slabs(1, 3, 3) == 7);
+  CHECK(plan(10500, 30000).slabs(3, 3, 3) == 6);
+  CHECK(plan(10500, 30000).slabs(3, 3, 4) == 7);
+  CHECK(ContractionPlan(dimensions, true, unlimited).slabs(1, 3) == 0);
 }

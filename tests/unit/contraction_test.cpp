@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <new>
 #include <vector>
 
@@ -68,20 +69,27 @@ struct Example {
 };
 
 template <typename Scalar>
-Matrix<Scalar> contracted(const Example<Scalar>& example, const Sizes& sizes, bool keeps_middle,
+Matrix<Scalar> contracted(const Example<Scalar>& example, const Contraction<Scalar>& contraction,
                           const PanelLayout<Scalar>& layout, int threads) {
-  const Contraction<Scalar> contraction{example.entries.data(), sizes.fast, sizes.middle, sizes.slow, keeps_middle};
   std::vector<PanelMatrix<Scalar>> panels(example.factors.size());
   std::vector<PanelView<Scalar>> views;
   for (std::size_t n = 0; n < panels.size(); ++n) {
     panels[n].assign(example.factors[n], layout);
     views.push_back(panels[n].view());
   }
-  if (keeps_middle && sizes.fast == 1) views.erase(views.begin());
+  if (contraction.keeps_middle && contraction.fast == 1) views.erase(views.begin());
   PanelMatrix<Scalar> result;
   result.resize(contraction.cells(), layout);
   qaf::detail::contract(contraction, views, threads, result.view());
   return result.view().to_matrix(Scalar(1));
+}
+
+template <typename Scalar>
+Matrix<Scalar> contracted(const Example<Scalar>& example, const Sizes& sizes, bool keeps_middle,
+                          const PanelLayout<Scalar>& layout, int threads) {
+  const Contraction<Scalar> contraction =
+      qaf::detail::dense_contraction(example.entries.data(), sizes.fast, sizes.middle, sizes.slow, keeps_middle);
+  return contracted(example, contraction, layout, threads);
 }
 
 }  // namespace
@@ -109,6 +117,33 @@ TEMPLATE_TEST_CASE("A contraction is the sum over the indices that are not kept"
           CAPTURE(sizes.fast, sizes.middle, sizes.slow, keeps_middle, rank, threads);
           const PanelLayout<TestType> layout(rank);
           CHECK(support::matrix_distance(contracted(example, sizes, keeps_middle, layout, threads), example.sums) <
+                support::Tolerance<TestType>::product);
+        }
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("A contraction of a part of a tensor does not touch the rest", "[contraction]", float, double) {
+  for (const Sizes& sizes :
+       std::vector<Sizes>{{1, 50, 40}, {40, 50, 1}, {9, 7, 20}, {33, 9, 2}, {20, 40, 3}, {60, 60, 9}}) {
+    for (const bool keeps_middle : {false, true}) {
+      for (const Index rank : {9, 40}) {
+        const Example<TestType> example(sizes, keeps_middle, rank);
+        for (const Index gap : {3, 100}) {
+          CAPTURE(sizes.fast, sizes.middle, sizes.slow, keeps_middle, rank, gap);
+          const Index middle_stride = sizes.fast + gap, slow_stride = sizes.middle * middle_stride + gap;
+          qaf::Vector<TestType> memory(2 * sizes.slow * slow_stride);
+          memory.setConstant(std::numeric_limits<TestType>::quiet_NaN());
+          for (Index s = 0; s < sizes.slow; ++s)
+            for (Index m = 0; m < sizes.middle; ++m)
+              memory.segment(s * slow_stride + m * middle_stride, sizes.fast) =
+                  example.entries.col(s).segment(m * sizes.fast, sizes.fast);
+          const Contraction<TestType> contraction{
+              memory.data(), sizes.fast,  sizes.middle, sizes.slow,
+              middle_stride, slow_stride, keeps_middle, memory.data() + memory.size() / 2};
+          const PanelLayout<TestType> layout(rank);
+          CHECK(support::matrix_distance(contracted(example, contraction, layout, 1), example.sums) <
                 support::Tolerance<TestType>::product);
         }
       }
@@ -148,7 +183,8 @@ TEMPLATE_TEST_CASE("Results that no cache holds, wherever they lie in memory", "
   for (const Sizes& sizes : std::vector<Sizes>{{220003, 4, 1}, {221, 4, 1001}}) {
     const Example<TestType> example(sizes, false, 20);
     const PanelLayout<TestType> layout(20);
-    const Contraction<TestType> contraction{example.entries.data(), sizes.fast, sizes.middle, sizes.slow, false};
+    const Contraction<TestType> contraction =
+        qaf::detail::dense_contraction(example.entries.data(), sizes.fast, sizes.middle, sizes.slow, false);
     PanelMatrix<TestType> factor;
     factor.assign(example.factors[0], layout);
     const Index size = contraction.cells() * layout.padded_rank();

@@ -34,14 +34,14 @@ template <typename Scalar>
 class AlternatingProblem {
  public:
   /// `tensor` must outlive this; `norm` is its weighted norm, above 0. `across_sweeps`: factors are going to change one
-  /// after the other, sweep after sweep, not all at once between sweeps.
+  /// after the other, sweep after sweep, not all at once between sweeps. `by_rows`: all by `update_factor`.
   AlternatingProblem(const WeightedTensor<Scalar>& tensor, double norm, Index rank, bool across_sweeps,
-                     const Resources& resources)
+                     const Resources& resources, bool by_rows = false)
       : tensor_(tensor),
         norm_(norm),
         threads_(thread_count(resources.threads)),
         scaled_entries_(scaled_entries(tensor.view(), norm)),
-        partials_(view_of_entries(), rank, across_sweeps, resources),
+        partials_(view_of_entries(), rank, across_sweeps, resources, by_rows && tensor.is_plain()),
         plain_(tensor.is_plain()),
         modes_(static_cast<std::size_t>(tensor.view().order())),
         seen_panels_(modes_.size()) {}
@@ -118,30 +118,43 @@ class AlternatingProblem {
     return inner_products(factor(mode), factor(mode));
   }
 
-  /// Finds F and G of a mode, for the functions below. Returns the diagonal of G.
-  Vector<Scalar> find_problem(Index mode) {
-    find_mttkrp(mode);
+  /// Finds G of a mode, for the functions below. Returns its diagonal.
+  Vector<Scalar> find_gram(Index mode) {
     find_gram_of_others(mode);
     return g_.diagonal();
   }
 
+  /// Finds F and G of a mode, for the functions below. Returns the diagonal of G.
+  Vector<Scalar> find_problem(Index mode) {
+    find_mttkrp(mode);
+    return find_gram(mode);
+  }
+
   /// `A = (F + A diag(d)) (G + diag(d + e))^-1` in the place of A, where errors of the mode do not weigh differently:
   /// the minimizer of `tr(A^T A G) + tr(A^T A diag(e)) - 2 tr(A^T F) + sum_r d_r |a_r - a_r,old|^2`. After
-  /// `find_problem`.
+  /// `find_gram`; finds F.
   void update_factor(Index mode, const Vector<Scalar>& d, const Vector<Scalar>& e) {
     Mode& m = modes_[static_cast<std::size_t>(mode)];
     cholesky_.factorize(g_, d + e, threads_);
-    if (cholesky_.is_well_conditioned()) {
-      find_right_side(m.panels.view(), d, m.before);
-      cholesky_.solve_on_the_right(threads_, m.before.view());
-      return take_before(mode);
-    }
-    // Near to singular, the solve is applied to the residual, so that its own errors shrink with the steps.
-    const Matrix<Scalar>& a = factor(mode);
-    Matrix<Scalar> step = f_.to_matrix(Scalar(1)) - product(a, g_.to_matrix(), threads_);
-    step -= with_scaled_columns(a, e);
-    cholesky_.solve_on_the_right(threads_, step);
-    set_factor(mode, a + step);
+    const bool solves_for_step = !cholesky_.is_well_conditioned();
+    const Matrix<Scalar> g = solves_for_step ? g_.to_matrix() : Matrix<Scalar>();
+    m.before.resize(m.panels.view().rows(), partials_.layout());
+    f_ = partials_.update(seen_panels_, mode, m.before.view(), [&](const PanelView<Scalar>& f, Index first) {
+      divide_by_norm(f);
+      const PanelView<Scalar> a = m.panels.view().middle_rows(first, f.rows());
+      const PanelView<Scalar> changed = m.before.view().middle_rows(first, f.rows());
+      if (!solves_for_step) {
+        find_right_side(f, a, d, changed);
+        return cholesky_.solve_on_the_right(threads_, changed);
+      }
+      // Near to singular, the solve is applied to the residual, so that its own errors shrink with the steps.
+      const Matrix<Scalar> before = a.to_matrix(Scalar(1));
+      Matrix<Scalar> step = f.to_matrix(Scalar(1)) - product(before, g, threads_);
+      step -= with_scaled_columns(before, e);
+      cholesky_.solve_on_the_right(threads_, step);
+      changed.assign(before + step);
+    });
+    take_before(mode);
   }
 
   /// `T = (F + W diag(d)) (G + diag(d))^-1`, the minimizer of `tr(T^T T G) - 2 tr(T^T F) + sum_r d_r |t_r - w_r|^2`. In
@@ -151,7 +164,8 @@ class AlternatingProblem {
     if (metric(mode).is_plain()) {
       cholesky_.factorize(g_, d, threads_);
       moved_.assign(w, partials_.layout());
-      find_right_side(moved_.view(), d, room_);
+      room_.resize(f_.rows(), partials_.layout());
+      find_right_side(f_, moved_.view(), d, room_.view());
       cholesky_.solve_on_the_right(threads_, room_.view());
       return room_.view().to_matrix(Scalar(1));
     }
@@ -233,9 +247,16 @@ class AlternatingProblem {
 
   void find_mttkrp(Index mode) {
     f_ = partials_.mttkrp(seen_panels_, mode);
+    divide_by_norm(f_);
+  }
+
+  // Rows of an MTTKRP of the tensor, unless its entries are scaled already.
+  void divide_by_norm(const PanelView<Scalar>& f) const {
     if (scaled_entries_.size() > 0) return;
     // Divided, for the inverse of a tiny norm overflows.
-    Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(f_.panel(0), f_.size()) /= static_cast<Scalar>(norm_);
+    for (Index k = 0; k < f.layout().panels(); ++k)
+      Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(f.panel(k), f.rows() * f.layout().width(k)) /=
+          static_cast<Scalar>(norm_);
   }
 
   void find_gram_of_others(Index mode) {
@@ -249,19 +270,18 @@ class AlternatingProblem {
     if (product != &g_) g_.assign(*product);
   }
 
-  // F + A diag(d).
-  void find_right_side(const PanelView<Scalar>& a, const Vector<Scalar>& d, PanelMatrix<Scalar>& result) const {
-    result.resize(f_.rows(), f_.layout());
-    const PanelView<Scalar> sums = result.view();
-    Vector<Scalar> padded = Vector<Scalar>::Zero(f_.layout().padded_rank());
+  // `sums = F + A diag(d)`, or some rows.
+  static void find_right_side(const PanelView<Scalar>& f, const PanelView<Scalar>& a, const Vector<Scalar>& d,
+                              const PanelView<Scalar>& sums) {
+    Vector<Scalar> padded = Vector<Scalar>::Zero(f.layout().padded_rank());
     padded.head(d.size()) = d;
     for (Index k = 0; k < sums.layout().panels(); ++k) {
       const Index width = sums.layout().width(k), begin = sums.layout().begin(k);
-      for (Index i = 0; i < f_.rows(); ++i) {
+      for (Index i = 0; i < f.rows(); ++i) {
         const auto row = [&](const PanelView<Scalar>& matrix) {
           return Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>(matrix.panel(k) + i * width, width);
         };
-        row(sums) = row(f_) + padded.segment(begin, width).array() * row(a);
+        row(sums) = row(f) + padded.segment(begin, width).array() * row(a);
       }
     }
   }
@@ -341,11 +361,10 @@ Vector<Scalar> rounding_damping(const Vector<Scalar>& diagonal) {
 template <typename Scalar>
 void least_squares_update(AlternatingProblem<Scalar>& problem, Index mode, bool plain, const Vector<Scalar>& p,
                           const Vector<Scalar>& q) {
-  const Vector<Scalar> damping = rounding_damping(problem.find_problem(mode));
   if (plain)
-    problem.update_factor(mode, damping, p + q);
+    problem.update_factor(mode, rounding_damping(problem.find_gram(mode)), p + q);
   else
-    problem.step_factor(mode, p, damping, q);
+    problem.step_factor(mode, p, rounding_damping(problem.find_problem(mode)), q);
 }
 
 }  // namespace qaf::detail

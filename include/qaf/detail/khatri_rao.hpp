@@ -70,7 +70,7 @@ class KhatriRao {
         if (others == nullptr)
           std::copy_n(source, (end - row) * width, slab.panel(k) + row * width);
         else
-          multiply_by_row(source, others, width, end - row, false, slab.panel(k) + row * width);
+          multiply_by_row(source, others, width, end - row, slab.panel(k) + row * width);
         row = end;
       }
     }

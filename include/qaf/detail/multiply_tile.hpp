@@ -22,18 +22,26 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
                    const Scalar* b, const Scalar* scale, Store store, Scalar* out) {
   using Row = Registers<Scalar, registers>;
   constexpr Index width = registers * packet_size<Scalar>;
-  // Side by side, a tile's rows begin on the line on which the last ones ended; one after the other, they are one
-  // piece.
-  const Index ahead_stride = ahead == a ? 0 : row_stride == 1 ? term_stride : tile;
-  if (ahead != a && row_stride == 1) ahead += tile - 1;
+  // Side by side, a tile's rows begin on the line on which the last ones ended. Otherwise some of each row is fetched
+  // in turn, as much in all as there is.
+  const bool fetches = ahead != a, side_by_side = row_stride == 1;
+  const Index ahead_stride = !fetches ? 0 : side_by_side ? term_stride : row_stride;
+  const Index back_to_first_row = !fetches || side_by_side ? 0 : tile - tile * row_stride;
+  if (fetches && side_by_side) ahead += tile - 1;
   Row sums[static_cast<std::size_t>(tile)];
   unroll<tile>([&](auto j) { sums[j].set_zero(); });
-  for (Index k = 0; k < terms; ++k, a += term_stride, b += width, ahead += ahead_stride) {
+  int turn = 0;
+  for (Index k = 0; k < terms; ++k, a += term_stride, b += width) {
     // One after the other, wide rows want their lines in the first cache, and not long before.
     if (registers > 1 && row_stride != 1)
       prefetch_to<Cache::first>(ahead);
     else
       prefetch_to<Cache::second>(ahead);
+    ahead += ahead_stride;
+    if (++turn == tile) {
+      turn = 0;
+      ahead += back_to_first_row;
+    }
     Row row;
     row.load(b);
     unroll<tile>([&](auto j) { sums[j].add_product(broadcast(a[j * row_stride]), row); });

@@ -49,19 +49,28 @@ class PanelLayout {
   Index rank_ = 0, registers_ = 0, panels_ = 0;
 };
 
-/// A matrix (`rows x R`) in panels of components, in memory of somebody else.
+/// A matrix (`rows x R`) in panels of components, or some rows of one, in memory of somebody else.
 template <typename Scalar>
 class PanelView {
  public:
   PanelView() = default;
-  PanelView(Scalar* data, Index rows, const PanelLayout<Scalar>& layout) : data_(data), rows_(rows), layout_(layout) {}
+  PanelView(Scalar* data, Index rows, const PanelLayout<Scalar>& layout)
+      : data_(data), all_rows_(rows), rows_(rows), layout_(layout) {}
 
   Index rows() const { return rows_; }
   const PanelLayout<Scalar>& layout() const { return layout_; }
   Index size() const { return rows_ * layout_.padded_rank(); }
 
   /// The rows of a panel, one after the other.
-  Scalar* panel(Index k) const { return data_ + rows_ * layout_.begin(k); }
+  Scalar* panel(Index k) const { return data_ + all_rows_ * layout_.begin(k) + first_row_ * layout_.width(k); }
+
+  /// Rows `begin .. begin + count - 1` alone.
+  PanelView middle_rows(Index begin, Index count) const {
+    PanelView part = *this;
+    part.first_row_ += begin;
+    part.rows_ = count;
+    return part;
+  }
 
   /// The same as a column-major matrix, times `scale`. Cost: one pass.
   Matrix<Scalar> to_matrix(Scalar scale) const {
@@ -90,7 +99,8 @@ class PanelView {
 
  private:
   Scalar* data_ = nullptr;
-  Index rows_ = 0;
+  Index all_rows_ = 0;  // of the matrix, panel after panel
+  Index first_row_ = 0, rows_ = 0;
   PanelLayout<Scalar> layout_;
 };
 

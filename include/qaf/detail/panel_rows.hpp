@@ -55,15 +55,16 @@ void sum_of_few_blocks(const Scalar* a, Index stride, const Scalar* b, Index wid
   });
 }
 
-/// `out_k = a_k b`, or `out_k += ...`, for `rows` rows and one row b.
+/// `out_k = a_k b` for `rows` rows and one row b.
 template <typename Scalar>
-void multiply_by_row(const Scalar* a, const Scalar* b, Index width, Index rows, bool add, Scalar* out) {
-  sum_of_few_blocks<1>(a, 0, b, width, rows, add, out);
+void multiply_by_row(const Scalar* a, const Scalar* b, Index width, Index rows, Scalar* out) {
+  sum_of_few_blocks<1>(a, 0, b, width, rows, false, out);
 }
 
-/// `out = sum_j a_j b_j`, for `count` blocks a_j.
+/// `out = sum_j a_j b_j`, or `out += ...`, for `count` blocks a_j.
 template <typename Scalar>
-void sum_of_blocks(const Scalar* a, Index stride, const Scalar* b, Index count, Index width, Index rows, Scalar* out) {
+void sum_of_blocks(const Scalar* a, Index stride, const Scalar* b, Index count, Index width, Index rows, bool add,
+                   Scalar* out) {
   // A few blocks at a time where the sums are more than the first cache holds beside what is read: they are written
   // and read again less often.
   constexpr Index most_held = Index{1} << 14;  // bytes
@@ -71,8 +72,8 @@ void sum_of_blocks(const Scalar* a, Index stride, const Scalar* b, Index count, 
   const bool by_few = rows * width * static_cast<Index>(sizeof(Scalar)) > most_held;
   Index j = 0;
   for (; by_few && j + few <= count; j += few)
-    sum_of_few_blocks<few>(a + j * stride, stride, b + j * width, width, rows, j > 0, out);
-  for (; j < count; ++j) sum_of_few_blocks<1>(a + j * stride, stride, b + j * width, width, rows, j > 0, out);
+    sum_of_few_blocks<few>(a + j * stride, stride, b + j * width, width, rows, add || j > 0, out);
+  for (; j < count; ++j) sum_of_few_blocks<1>(a + j * stride, stride, b + j * width, width, rows, add || j > 0, out);
 }
 
 /// `out = c sum_k a_k b_k`, or `out += ...`, over `rows` rows; without c where that is null.

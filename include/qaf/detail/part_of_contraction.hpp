@@ -11,14 +11,6 @@
 
 namespace qaf::detail {
 
-/// Whether results are more than caches hold until they are read. Measured (docs/trials.md): up to 20 MB it makes no
-/// difference.
-template <typename Scalar>
-bool exceeds_caches(const PanelView<Scalar>& results) {
-  constexpr Index most_held = Index{1} << 24;  // bytes
-  return results.size() * static_cast<Index>(sizeof(Scalar)) > most_held;
-}
-
 /// A contraction over some successive terms.
 template <typename Scalar>
 class PartOfContraction {
@@ -43,14 +35,8 @@ class PartOfContraction {
   /// Tiles of cells, all whole but the last one.
   Index tiles() const { return (contraction_.cells() + tile() - 1) / tile(); }
 
-  /// Whether results exceed the caches, and are stored only once.
-  bool passes_caches() const {
-    return begin_ == 0 && count_ == contraction_.terms() && is_one_run() && exceeds_caches(result_);
-  }
-
-  /// Results of tiles `begin .. end - 1`. Where `back` is not 0, the results that lie `back` tiles before those that
-  /// are made are fetched into the second cache meanwhile.
-  void run(Index begin, Index end, Index back = 0) const {
+  /// Results of tiles `begin .. end - 1`.
+  void run(Index begin, Index end) const {
     const Index last = std::min(end * tile(), contraction_.cells());
     Vector<Scalar> packed;
     Tile tiles[tiles_of_block];
@@ -65,15 +51,8 @@ class PartOfContraction {
           c += tiles[n].cells;
         }
       }
-      for (Index k = 0; k < result_.layout().panels(); ++k) {
-        const Index width = result_.layout().width(k);
-        for (Index t = 0; t < n; ++t) {
-          // Not in a function of its own: g++ takes one for a function without effect.
-          const Scalar* const before = result_.panel(k) + (tiles[t].cell - back * tile()) * width;
-          for (Index i = 0; back > 0 && i < tiles[t].cells * width; i += line) prefetch_to<Cache::second>(before + i);
-          multiply(tiles[t], k);
-        }
-      }
+      for (Index k = 0; k < result_.layout().panels(); ++k)
+        for (Index t = 0; t < n; ++t) multiply(tiles[t], k);
     }
     if (store_ == Store::stream) finish_streams();
   }
@@ -108,7 +87,15 @@ class PartOfContraction {
   // What becomes of the sums of these terms.
   Store store() const {
     if (begin_ > 0) return Store::add;
-    return passes_caches() && is_on_boundary(result_.panel(0)) ? Store::stream : Store::replace;
+    const bool is_whole = count_ == contraction_.terms() && is_one_run();  // stored only once
+    return is_whole && exceeds_caches() && is_on_boundary(result_.panel(0)) ? Store::stream : Store::replace;
+  }
+
+  // Whether results are more than caches hold until they are read. Measured (docs/trials.md): up to 20 MB it makes no
+  // difference.
+  bool exceeds_caches() const {
+    constexpr Index most_held = Index{1} << 24;  // bytes
+    return result_.size() * static_cast<Index>(sizeof(Scalar)) > most_held;
   }
 
   // Whether a tile's sums are done when they are stored for the first time.
@@ -167,10 +154,10 @@ class PartOfContraction {
   }
 
   // To the cell whose entries are fetched meanwhile, 0 for none. Measured (docs/trials.md): side by side, cells need
-  // far more lines than hardware foresees, and early. Rows of terms that are taken in parts do not lie in one piece.
+  // far more lines than hardware foresees, and early; rows of terms so long that they are taken in parts it foresees.
   Index cells_ahead() const {
     if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
-    if (count_ < contraction_.cell_stride()) return 0;
+    if (count_ < std::min(contraction_.cell_stride(), contraction_.terms())) return 0;
     return (result_.layout().widest_width() > packet_size<Scalar> ? 2 : 4) * tile();
   }
 
@@ -195,7 +182,11 @@ class PartOfContraction {
     const Index first = tile.cell - tile.before;
     const Index last = std::max(contraction_.cells() - tile.rows, Index{0});  // that a tile may begin with
     const Scalar* const source = contraction_.cell(first);
-    const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), last));
+    const Index wanted = first + cells_ahead();
+    const Scalar* const ahead = wanted <= last || contraction_.next == nullptr
+                                    ? contraction_.cell(std::min(wanted, last))
+                                    : contraction_.cell(std::clamp(wanted - contraction_.cells(), Index{0}, last)) +
+                                          (contraction_.next - contraction_.data);
     for (Index k = 0; k < count_;) {
       const Scalar *const row = rows_.row(begin_ + k, panel), *const scale = rows_.scale(begin_ + k, panel);
       Index terms = std::min(rows_.run(begin_ + k), count_ - k);

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
+#include <qaf/detail/blas.hpp>
 #include <qaf/detail/contraction_plan.hpp>
 #include <qaf/detail/huge_pages.hpp>
+#include <qaf/detail/mode_view.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
+#include <qaf/detail/slabs.hpp>
 #include <qaf/detail/sum_over_mode.hpp>
 #include <qaf/detail/sum_over_others.hpp>
 #include <qaf/detail/tensor_pass.hpp>
@@ -34,14 +38,17 @@ struct PartialProduct {
 template <typename Scalar>
 class PartialProducts {
  public:
-  /// `across_sweeps`: as in `ContractionPlan`. The entries of the tensor must outlive this.
-  PartialProducts(const TensorView<Scalar>& tensor, Index rank, bool across_sweeps, const Resources& resources)
+  /// `across_sweeps`: as in `ContractionPlan`. `by_rows`: rows of factors change independently, by `update`. `cache`:
+  /// bytes of partial products that the caches of a core hold; measured (docs/trials.md) with a second cache of half as
+  /// many. The entries of the tensor must outlive this.
+  PartialProducts(const TensorView<Scalar>& tensor, Index rank, bool across_sweeps, const Resources& resources,
+                  bool by_rows = false, Index cache = Index{1} << 21)
       : tensor_(tensor),
         layout_(rank),
         threads_(thread_count(resources.threads)),
-        plan_(tensor.dimensions(), across_sweeps,
-              resources.memory * static_cast<double>(tensor.size()) / static_cast<double>(layout_.padded_rank())),
-        version_(static_cast<std::size_t>(tensor.order()), 0) {}
+        version_(static_cast<std::size_t>(tensor.order()), 0),
+        plan_(tensor.dimensions(), across_sweeps, resources.memory * static_cast<double>(tensor.size()) / padded_rank(),
+              by_rows && !QAF_PRODUCTS_BY_BLAS ? slabs_of_modes(cache) : SlabsOfModes()) {}
 
   /// That factors have to have.
   const PanelLayout<Scalar>& layout() const { return layout_; }
@@ -58,9 +65,12 @@ class PartialProducts {
   /// call but for the changes told of.
   PanelView<Scalar> mttkrp(const std::vector<PanelView<Scalar>>& factors, Index mode) {
     result_.resize(tensor_.dimension(mode), layout_);
-    while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();
+    drop_useless(mode);
     if (partials_.empty()) {
       pass_over_tensor(factors, mode);
+    } else if (partials_.back().modes.size() == 1) {
+      const PanelView<Scalar>& rows = partials_.back().rows;
+      std::copy_n(rows.panel(0), rows.size(), result_.view().panel(0));
     } else {
       while (partials_.back().updates.size() > 2 && partials_.back().updates.front() != mode) leave_behind(factors);
       sum_.assign(mode, partials_.back().modes, factors, threads_);
@@ -69,7 +79,40 @@ class PartialProducts {
     return result_.view();
   }
 
+  /// The same for a factor whose rows change as soon as their sums are known: `update(rows, first)` is told of rows of
+  /// the MTTKRP, from row `first` on, and puts those of the new factor in their places in `changed`. The caller tells
+  /// of the change as of any other.
+  template <typename Update>
+  PanelView<Scalar> update(const std::vector<PanelView<Scalar>>& factors, Index mode, const PanelView<Scalar>& changed,
+                           const Update& update) {
+    result_.resize(tensor_.dimension(mode), layout_);
+    drop_useless(mode);
+    if (partials_.empty() && plan_.slabs(mode, plan_.run(mode)) > 0)
+      pass_by_slabs(factors, mode, changed, update);
+    else
+      update(mttkrp(factors, mode), 0);
+    return result_.view();
+  }
+
  private:
+  // Those whose slabs stand in memory in pieces that are not too short.
+  SlabsOfModes slabs_of_modes(Index cache) const {
+    constexpr Index enough = 192, size = sizeof(Scalar);  // bytes
+    SlabsOfModes slabs{std::vector<bool>(version_.size()), static_cast<double>(cache) / size / padded_rank()};
+    Index stride = 1;
+    for (const Index mode : modes_in_memory(tensor_)) {
+      slabs.modes[static_cast<std::size_t>(mode)] = stride * size >= enough;
+      stride *= tensor_.dimension(mode);
+    }
+    return slabs;
+  }
+
+  double padded_rank() const { return static_cast<double>(layout_.padded_rank()); }
+
+  void drop_useless(Index mode) {
+    while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();
+  }
+
   bool serves(const PartialProduct<Scalar>& partial, Index mode) const {
     if (!partial.has(mode)) return false;
     for (Index other = 0; other < tensor_.order(); ++other) {
@@ -79,24 +122,66 @@ class PartialProducts {
     return true;
   }
 
+  std::vector<Index> updates(Index mode, Index run) const {
+    std::vector<Index> result;
+    for (Index k = 0; k < run; ++k) result.push_back((mode + k) % tensor_.order());
+    return result;
+  }
+
+  // Of fewer modes; the rows remain to be made.
+  static PartialProduct<Scalar> without(Index mode, PartialProduct<Scalar> partial) {
+    for (std::vector<Index>* const modes : {&partial.modes, &partial.updates})
+      modes->erase(std::find(modes->begin(), modes->end(), mode));
+    return partial;
+  }
+
   // Begins a run, with the MTTKRP of its first mode.
   void pass_over_tensor(const std::vector<PanelView<Scalar>>& factors, Index mode) {
-    const Index run = plan_.run(mode);
+    // What is planned by slabs may not fit as a whole.
+    const Index run = plan_.slabs(mode, plan_.run(mode)) > 0 ? 1 : plan_.run(mode);
     const TensorPass<Scalar> pass(tensor_, mode, run);
     if (run == 1) return pass.run(factors, threads_, result_.view());
     grow(memory_, static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank());
-    PartialProduct<Scalar> partial{pass.kept(), {}, version_, {memory_.data(), pass.cells(), layout_}};
-    for (Index k = 0; k < run; ++k) partial.updates.push_back((mode + k) % tensor_.order());
-    pass.run(factors, mode, threads_, partial.rows, sum_, result_.view());
+    PartialProduct<Scalar> partial{pass.kept(), updates(mode, run), version_, {memory_.data(), pass.cells(), layout_}};
+    pass.run(factors, threads_, partial.rows);
+    sum_.assign(mode, partial.modes, factors, threads_);
+    sum_.run(partial.rows, threads_, result_.view());
     partials_.push_back(std::move(partial));
+  }
+
+  // Begins a run whose first factor changes by rows. A slab is all that the sums of its row are made of; once it is
+  // summed with the new row it is of no more use, so caches hold what is made of the partial product at a time.
+  template <typename Update>
+  void pass_by_slabs(const std::vector<PanelView<Scalar>>& factors, Index mode, const PanelView<Scalar>& changed,
+                     const Update& update) {
+    const Index run = plan_.run(mode), length = tensor_.dimension(mode), most = plan_.slabs(mode, run, threads_);
+    const TensorPass<Scalar> pass(tensor_, mode, run);
+    grow(memory_, static_cast<Index>(plan_.entries(mode, run, threads_)) * layout_.padded_rank());
+    const Slabs<Scalar> slabs(memory_.data(), pass.cells() / length, layout_);
+    PartialProduct<Scalar> rest = without(mode, {pass.kept(), updates(mode, run), version_, {}});
+    ++rest.version[static_cast<std::size_t>(mode)];  // of the new factor
+    rest.rows = slabs.slab(most);
+    sum_.assign(mode, rest.modes, factors, threads_);
+    for (Index begin = 0; begin < length; begin += most) {
+      const Index count = std::min(most, length - begin);
+      const PanelView<Scalar> sums = result_.view().middle_rows(begin, count);
+      parallel_ranges(threads_, count, [&](Index first, Index last) {
+        for (Index k = first; k < last; ++k) {
+          pass.run_slab(begin + k, factors, 1, slabs.slab(k));
+          sum_.run(slabs.slab(k), 1, sums.middle_rows(k, 1));
+        }
+      });
+      update(sums, begin);
+      slabs.sum_all(changed.middle_rows(begin, count), threads_, begin > 0, rest.rows);
+    }
+    partials_.push_back(std::move(rest));
   }
 
   // Goes on from the last partial product to one without the mode updated first.
   void leave_behind(const std::vector<PanelView<Scalar>>& factors) {
     const PartialProduct<Scalar>& last = partials_.back();
     const Index mode = last.updates.front();
-    PartialProduct<Scalar> next{last.modes, {last.updates.begin() + 1, last.updates.end()}, version_, {}};
-    next.modes.erase(std::find(next.modes.begin(), next.modes.end(), mode));
+    PartialProduct<Scalar> next = without(mode, {last.modes, last.updates, version_, {}});
     next.rows = {last.rows.panel(0) + last.rows.size(), last.rows.rows() / tensor_.dimension(mode), layout_};
     sum_over_mode(last.rows, mode, last.modes, factors, threads_, next.rows);
     partials_.push_back(std::move(next));
@@ -105,8 +190,8 @@ class PartialProducts {
   TensorView<Scalar> tensor_;
   PanelLayout<Scalar> layout_;
   int threads_;
+  std::vector<std::size_t> version_;  // of the factors
   ContractionPlan plan_;
-  std::vector<std::size_t> version_;              // of the factors
   std::vector<PartialProduct<Scalar>> partials_;  // each made from the one before
   Vector<Scalar> memory_;                         // of all of them
   SumOverOthers<Scalar> sum_;

@@ -30,7 +30,7 @@ void sum_over_mode(const PanelView<Scalar>& rows, Index mode, const std::vector<
           sum_of_products<Scalar>(source, factor.panel(k), width, about.length, nullptr, false, target);
         else
           sum_of_blocks(source + fast_begin * width, about.fast * width, factor.panel(k), about.length, width,
-                        fast_end - fast_begin, target + fast_begin * width);
+                        fast_end - fast_begin, false, target + fast_begin * width);
       }
     }
   };

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <vector>
 
-#include <qaf/detail/huge_pages.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/modes_about.hpp>
 #include <qaf/detail/panel_matrix.hpp>
@@ -44,9 +42,6 @@ class SumOverOthers {
     second_rows_ = second_.all(threads);
   }
 
-  /// Rows that each sum is made of.
-  Index terms() const { return about_.fast * about_.slow; }
-
   /// Of all rows. Cost: one pass over them.
   void run(const PanelView<Scalar>& rows, int threads, const PanelView<Scalar>& sums) const {
     parallel_ranges(threads_worth(threads, rows.size()), about_.length, [&](Index begin, Index end) {
@@ -54,31 +49,7 @@ class SumOverOthers {
     });
   }
 
-  /// Makes room for sums of so many ranges of rows.
-  void make_ranges(Index count) { grow(ranges_, count * size()); }
-
-  /// Begins the sums of a range.
-  void clear(Index range) { ranges_.segment(range * size(), size()).setZero(); }
-
-  /// Adds rows `begin .. end - 1` to the sums of a range. Threads may do so for different ranges.
-  void add(Index range, const PanelView<Scalar>& rows, Index begin, Index end) {
-    const PanelView<Scalar> sums(ranges_.data() + range * size(), about_.length, layout_);
-    for (Index k = 0; k < layout_.panels(); ++k)
-      add_to_panel(rows.panel(k) + begin * layout_.width(k), k, begin, end, sums.panel(k));
-  }
-
-  /// The sums of all ranges.
-  void add_ranges(Index count, int threads, const PanelView<Scalar>& sums) const {
-    parallel_ranges(threads_worth(threads, count * size()), size(), [&](Index begin, Index end) {
-      Eigen::Map<Vector<Scalar>> total(sums.panel(0) + begin, end - begin);
-      total = ranges_.segment(begin, end - begin);
-      for (Index range = 1; range < count; ++range) total += ranges_.segment(range * size() + begin, end - begin);
-    });
-  }
-
  private:
-  Index size() const { return about_.length * layout_.padded_rank(); }
-
   // Of rows of the first product, for an index of the mode and one of the slow modes.
   Index runs() const { return about_.fast / first_length_; }
 
@@ -91,7 +62,7 @@ class SumOverOthers {
     const Index width = layout_.width(panel);
     if (about_.fast_modes.empty())
       return sum_of_blocks(rows + begin * width, about_.length * width, second_row(0, panel), about_.slow, width,
-                           end - begin, sums + begin * width);
+                           end - begin, false, sums + begin * width);
     for (Index s = 0; s < about_.slow; ++s)
       for (Index i = begin; i < end; ++i)
         for (Index p = 0; p < runs(); ++p)
@@ -100,33 +71,11 @@ class SumOverOthers {
                           sums + i * width);
   }
 
-  // Adds rows begin .. end - 1 of a panel.
-  void add_to_panel(const Scalar* rows, Index panel, Index begin, Index end, Scalar* sums) const {
-    const Index width = layout_.width(panel), run = begin / first_length_;
-    Index f = begin % first_length_, p = run % runs(), i = run / runs() % about_.length,
-          s = run / runs() / about_.length;
-    for (Index row = begin, next = 0; row < end; rows += (next - row) * width, row = next) {
-      if (about_.fast_modes.empty()) {
-        next = std::min(row + about_.length - i, end);
-        multiply_by_row(rows, second_row(s, panel), width, next - row, true, sums + i * width);
-        i += next - row;
-      } else {
-        next = std::min(row + first_length_ - f, end);
-        sum_of_products(rows, first_rows_.panel(panel) + f * width, width, next - row,
-                        second_row(s * runs() + p, panel), true, sums + i * width);
-        f = 0;
-        if (++p == runs()) p = 0, ++i;
-      }
-      if (i == about_.length) i = 0, ++s;
-    }
-  }
-
   ModesAbout about_;
   PanelLayout<Scalar> layout_;
   Index first_length_ = 1;
   KhatriRao<Scalar> first_, second_;
   PanelView<Scalar> first_rows_, second_rows_;  // without rows where there are no modes
-  Vector<Scalar> ranges_;
 };
 
 }  // namespace qaf::detail

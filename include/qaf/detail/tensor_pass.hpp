@@ -3,13 +3,11 @@
 #include <cstddef>
 #include <vector>
 
-#include <qaf/detail/contract_and_sum.hpp>
 #include <qaf/detail/contracted_indices.hpp>
 #include <qaf/detail/contraction.hpp>
 #include <qaf/detail/khatri_rao.hpp>
 #include <qaf/detail/mode_view.hpp>
 #include <qaf/detail/panel_matrix.hpp>
-#include <qaf/detail/sum_over_others.hpp>
 #include <qaf/tensor.hpp>
 #include <qaf/types.hpp>
 
@@ -25,15 +23,28 @@ class TensorPass {
     const auto is_kept = [&](Index mode) { return (mode - first + tensor.order()) % tensor.order() < count; };
     const std::vector<Index> modes = modes_in_memory(tensor);
     // Of kept modes and others one kind stands together, the other about it.
-    contraction_ = {tensor.data(), 1, 1, 1, !is_kept(modes.front()) || !is_kept(modes.back())};
+    const bool keeps_middle = !is_kept(modes.front()) || !is_kept(modes.back());
+    Index fast = 1, middle = 1, slow = 1;
     bool is_past_middle = false;
     for (const Index mode : modes) {
-      const bool is_middle = is_kept(mode) == contraction_.keeps_middle;
-      (is_middle        ? contraction_.middle
-       : is_past_middle ? contraction_.slow
-                        : contraction_.fast) *= tensor.dimension(mode);
+      const bool is_middle = is_kept(mode) == keeps_middle;
+      if (mode == first) first_stride_ = fast * middle * slow;
+      (is_middle ? middle : is_past_middle ? slow : fast) *= tensor.dimension(mode);
       is_past_middle = is_past_middle || is_middle;
       (is_kept(mode) ? kept_ : summed_).push_back(mode);
+    }
+    contraction_ = dense_contraction(tensor.data(), fast, middle, slow, keeps_middle);
+    // Next to the other kept modes the first one stands at an end, where it can be left out.
+    slab_ = contraction_;
+    first_length_ = tensor.dimension(first);
+    if (keeps_middle) {
+      slab_.middle /= first_length_;
+      if (first_stride_ == fast) slab_.middle_stride *= first_length_;
+    } else if (first_stride_ < fast) {
+      slab_.fast /= first_length_;
+    } else {
+      slab_.slow /= first_length_;
+      if (first_stride_ == fast * middle) slab_.slow_stride *= first_length_;
     }
   }
 
@@ -49,15 +60,18 @@ class TensorPass {
     contract(contraction_, factors_of(summed_, factors), threads, result);
   }
 
-  /// The same, and from the result the MTTKRP of a mode, which must be kept, with another one: `sums` is `I_n x R`.
-  void run(const std::vector<PanelView<Scalar>>& factors, Index mode, int threads, const PanelView<Scalar>& result,
-           SumOverOthers<Scalar>& sum, const PanelView<Scalar>& sums) const {
-    sum.assign(mode, kept_, factors, threads);
-    contract_and_sum(contraction_, factors_of(summed_, factors), threads, result, sum, sums);
+  /// The rows for one index of the first mode kept, which must not be the fastest in memory.
+  void run_slab(Index index, const std::vector<PanelView<Scalar>>& factors, int threads,
+                const PanelView<Scalar>& result) const {
+    Contraction<Scalar> slab = slab_;
+    slab.data += index * first_stride_;
+    if (index + 1 < first_length_) slab.next = slab.data + first_stride_;
+    contract(slab, factors_of(summed_, factors), threads, result);
   }
 
  private:
-  Contraction<Scalar> contraction_;
+  Contraction<Scalar> contraction_, slab_;
+  Index first_length_ = 1, first_stride_ = 1;  // from an index of the first mode kept to the next
   std::vector<Index> kept_, summed_;
 };
 
