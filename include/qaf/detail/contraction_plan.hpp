@@ -14,7 +14,7 @@ namespace qaf::detail {
 /// Which partial products may be made slab by slab (`PartialProducts::update`).
 struct SlabsOfModes {
   std::vector<bool> modes;  ///< those of runs that begin with a mode marked here
-  double held_entries = 0;  ///< and have more entries, for one component, than the caches hold
+  double held_entries = 0;  ///< and have more than twice the entries, for one component, that the caches hold
 };
 
 /// How the MTTKRPs of successive updates, mode after mode and sweep after sweep, share passes over the tensor. A pass
@@ -51,7 +51,7 @@ class ContractionPlan {
     constexpr double enough_rows = 64;  // of a slab
     const double rows = kept(mode + 1, run - 1), held = by_slabs_.held_entries;
     if (run == 1 || !by_slabs_.modes[static_cast<std::size_t>(mode % order())]) return 0;
-    if (kept(mode, run) <= held || rows < enough_rows || 2 * rows > held) return 0;
+    if (kept(mode, run) <= 2 * held || rows < enough_rows || 2 * rows > held) return 0;
     const double of_thread = std::floor(held / rows) - 1;  // beside what they are summed to
     const double room = std::floor((most_entries_ - entries_of_rest(mode, run)) / rows);
     const double most = std::min({static_cast<double>(threads) * of_thread, kept(mode, 1), room});

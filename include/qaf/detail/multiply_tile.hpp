@@ -22,11 +22,12 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
                    const Scalar* b, const Scalar* scale, Store store, Scalar* out) {
   using Row = Registers<Scalar, registers>;
   constexpr Index width = registers * packet_size<Scalar>;
-  // Side by side, a tile's rows begin on the line on which the last ones ended. Otherwise some of each row is fetched
-  // in turn, as much in all as there is.
+  // Side by side, a tile's rows begin on the line on which the last ones ended. Otherwise rows are fetched in turn,
+  // some of each, wherever they lie; narrow ones, whose loop is too short for that, as the one piece that they may be.
+  constexpr bool takes_turns = registers > 1;
   const bool fetches = ahead != a, side_by_side = row_stride == 1;
-  const Index ahead_stride = !fetches ? 0 : side_by_side ? term_stride : row_stride;
-  const Index back_to_first_row = !fetches || side_by_side ? 0 : tile - tile * row_stride;
+  const Index ahead_stride = !fetches ? 0 : side_by_side ? term_stride : takes_turns ? row_stride : tile;
+  const Index back_to_first_row = fetches && !side_by_side ? tile - tile * row_stride : 0;
   if (fetches && side_by_side) ahead += tile - 1;
   Row sums[static_cast<std::size_t>(tile)];
   unroll<tile>([&](auto j) { sums[j].set_zero(); });
@@ -38,7 +39,7 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
     else
       prefetch_to<Cache::second>(ahead);
     ahead += ahead_stride;
-    if (++turn == tile) {
+    if (takes_turns && ++turn == tile) {
       turn = 0;
       ahead += back_to_first_row;
     }

@@ -158,7 +158,8 @@ class PartOfContraction {
   Index cells_ahead() const {
     if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
     if (count_ < std::min(contraction_.cell_stride(), contraction_.terms())) return 0;
-    return (result_.layout().widest_width() > packet_size<Scalar> ? 2 : 4) * tile();
+    if (result_.layout().widest_width() > packet_size<Scalar>) return 2 * tile();
+    return contraction_.cell_stride() > contraction_.terms() ? 0 : 4 * tile();  // which are one piece
   }
 
   void multiply(const Tile& tile, Index panel) const {

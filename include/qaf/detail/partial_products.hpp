@@ -95,14 +95,17 @@ class PartialProducts {
   }
 
  private:
-  // Those whose slabs stand in memory in pieces that are not too short.
+  // Those whose slabs are read from memory as fast as the whole: their pieces must not be too short, which for narrow
+  // rows cannot be fetched ahead, nor fall into the same sets of the caches (docs/trials.md).
   SlabsOfModes slabs_of_modes(Index cache) const {
-    constexpr Index enough = 192, size = sizeof(Scalar);  // bytes
+    constexpr Index page = 4096, some_lines = 192, size = sizeof(Scalar);  // bytes
+    const Index enough = layout_.widest_width() > packet_size<Scalar> ? some_lines : page;
     SlabsOfModes slabs{std::vector<bool>(version_.size()), static_cast<double>(cache) / size / padded_rank()};
-    Index stride = 1;
+    Index piece = size;
     for (const Index mode : modes_in_memory(tensor_)) {
-      slabs.modes[static_cast<std::size_t>(mode)] = stride * size >= enough;
-      stride *= tensor_.dimension(mode);
+      const Index distance = piece * tensor_.dimension(mode);  // from a piece to the next one
+      slabs.modes[static_cast<std::size_t>(mode)] = piece >= enough && distance % page != 0;
+      piece = distance;
     }
     return slabs;
   }
