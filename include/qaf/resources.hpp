@@ -16,7 +16,7 @@ struct Resources {
   /// What the partial products that are kept from one update to the next may take, as a multiple of the tensor's own
   /// memory; 0 or more. The solver plans with what there is: with 0 nothing is kept, and a sweep needs a pass over the
   /// tensor for every mode. Not counted are blocks of bounded size, what is of the size of the factors or of `R x
-  /// R`, and, beside a partial product, products of the factors that it is summed with and sums of some of its rows.
+  /// R`, and, beside a partial product, products of the factors that it is summed with.
   double memory = 8;
 };
 

@@ -12,7 +12,6 @@ struct Contraction {
   Index fast, middle, slow;
   Index middle_stride, slow_stride;  // the fast ones stand side by side
   bool keeps_middle;
-  const Scalar* next = nullptr;  // the data of one of the same shape that follows, if any does
 
   Index cells() const { return keeps_middle ? middle : fast * slow; }
   Index terms() const { return keeps_middle ? fast * slow : middle; }

@@ -12,6 +12,10 @@ namespace qaf::detail {
 /// Past the caches the target must lie on a boundary of registers.
 enum class Store { replace, stream, add };
 
+/// Whether tiles of so many registers a row fetch rows to come that are not one piece: the loop of one register is too
+/// short for it, that of three slower by more than it gains (docs/trials.md).
+constexpr bool fetches_rows_apart(Index registers) { return registers == 2; }
+
 /// The innermost loop of all contractions: `out_j = sum_k a(j, k) b_k`, or `out_j += ...`, as `store` says, for `tile`
 /// rows j as wide as a panel of `registers` registers, which stay in registers from the first term to the last. Rows of
 /// `b` and `out` follow each other in memory. Entries of `a` are broadcast from where they lie: the tensor need not be
@@ -22,9 +26,9 @@ void multiply_tile(const Scalar* a, Index row_stride, Index term_stride, Index t
                    const Scalar* b, const Scalar* scale, Store store, Scalar* out) {
   using Row = Registers<Scalar, registers>;
   constexpr Index width = registers * packet_size<Scalar>;
-  // Side by side, a tile's rows begin on the line on which the last ones ended. Otherwise rows are fetched in turn,
-  // some of each, wherever they lie; narrow ones, whose loop is too short for that, as the one piece that they may be.
-  constexpr bool takes_turns = registers > 1;
+  // Side by side, a tile's rows begin on the line on which the last ones ended. Otherwise some of each is fetched in
+  // turn, or of the one piece that they are.
+  constexpr bool takes_turns = fetches_rows_apart(registers);
   const bool fetches = ahead != a, side_by_side = row_stride == 1;
   const Index ahead_stride = !fetches ? 0 : side_by_side ? term_stride : takes_turns ? row_stride : tile;
   const Index back_to_first_row = fetches && !side_by_side ? tile - tile * row_stride : 0;

@@ -158,8 +158,9 @@ class PartOfContraction {
   Index cells_ahead() const {
     if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
     if (count_ < std::min(contraction_.cell_stride(), contraction_.terms())) return 0;
-    if (result_.layout().widest_width() > packet_size<Scalar>) return 2 * tile();
-    return contraction_.cell_stride() > contraction_.terms() ? 0 : 4 * tile();  // which are one piece
+    const Index registers = result_.layout().widest_width() / packet_size<Scalar>;
+    const bool is_one_piece = contraction_.cell_stride() <= contraction_.terms();
+    return !is_one_piece && !fetches_rows_apart(registers) ? 0 : registers > 1 ? 2 * tile() : 4 * tile();
   }
 
   void multiply(const Tile& tile, Index panel) const {
@@ -183,11 +184,7 @@ class PartOfContraction {
     const Index first = tile.cell - tile.before;
     const Index last = std::max(contraction_.cells() - tile.rows, Index{0});  // that a tile may begin with
     const Scalar* const source = contraction_.cell(first);
-    const Index wanted = first + cells_ahead();
-    const Scalar* const ahead = wanted <= last || contraction_.next == nullptr
-                                    ? contraction_.cell(std::min(wanted, last))
-                                    : contraction_.cell(std::clamp(wanted - contraction_.cells(), Index{0}, last)) +
-                                          (contraction_.next - contraction_.data);
+    const Scalar* const ahead = contraction_.cell(std::min(first + cells_ahead(), last));
     for (Index k = 0; k < count_;) {
       const Scalar *const row = rows_.row(begin_ + k, panel), *const scale = rows_.scale(begin_ + k, panel);
       Index terms = std::min(rows_.run(begin_ + k), count_ - k);

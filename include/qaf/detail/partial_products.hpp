@@ -9,6 +9,8 @@
 #include <qaf/detail/contraction_plan.hpp>
 #include <qaf/detail/huge_pages.hpp>
 #include <qaf/detail/mode_view.hpp>
+#include <qaf/detail/multiply_tile.hpp>
+#include <qaf/detail/packets.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
 #include <qaf/detail/slabs.hpp>
@@ -95,11 +97,11 @@ class PartialProducts {
   }
 
  private:
-  // Those whose slabs are read from memory as fast as the whole: their pieces must not be too short, which for narrow
-  // rows cannot be fetched ahead, nor fall into the same sets of the caches (docs/trials.md).
+  // Those whose slabs are read from memory as fast as the whole: their pieces must not be too short, the less so where
+  // they are not fetched ahead, nor fall into the same sets of the caches (docs/trials.md).
   SlabsOfModes slabs_of_modes(Index cache) const {
     constexpr Index page = 4096, some_lines = 192, size = sizeof(Scalar);  // bytes
-    const Index enough = layout_.widest_width() > packet_size<Scalar> ? some_lines : page;
+    const Index enough = fetches_rows_apart(layout_.widest_width() / packet_size<Scalar>) ? some_lines : page;
     SlabsOfModes slabs{std::vector<bool>(version_.size()), static_cast<double>(cache) / size / padded_rank()};
     Index piece = size;
     for (const Index mode : modes_in_memory(tensor_)) {

@@ -36,15 +36,15 @@ class TensorPass {
     contraction_ = dense_contraction(tensor.data(), fast, middle, slow, keeps_middle);
     // Next to the other kept modes the first one stands at an end, where it can be left out.
     slab_ = contraction_;
-    first_length_ = tensor.dimension(first);
+    const Index length = tensor.dimension(first);
     if (keeps_middle) {
-      slab_.middle /= first_length_;
-      if (first_stride_ == fast) slab_.middle_stride *= first_length_;
+      slab_.middle /= length;
+      if (first_stride_ == fast) slab_.middle_stride *= length;
     } else if (first_stride_ < fast) {
-      slab_.fast /= first_length_;
+      slab_.fast /= length;
     } else {
-      slab_.slow /= first_length_;
-      if (first_stride_ == fast * middle) slab_.slow_stride *= first_length_;
+      slab_.slow /= length;
+      if (first_stride_ == fast * middle) slab_.slow_stride *= length;
     }
   }
 
@@ -65,13 +65,12 @@ class TensorPass {
                 const PanelView<Scalar>& result) const {
     Contraction<Scalar> slab = slab_;
     slab.data += index * first_stride_;
-    if (index + 1 < first_length_) slab.next = slab.data + first_stride_;
     contract(slab, factors_of(summed_, factors), threads, result);
   }
 
  private:
   Contraction<Scalar> contraction_, slab_;
-  Index first_length_ = 1, first_stride_ = 1;  // from an index of the first mode kept to the next
+  Index first_stride_ = 1;  // from an index of the first mode kept to the next
   std::vector<Index> kept_, summed_;
 };
 
