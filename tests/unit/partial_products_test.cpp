@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include <qaf/detail/packets.hpp>
 #include <qaf/detail/partial_products.hpp>
 
 #include "support/catch.hpp"
@@ -197,14 +198,14 @@ TEMPLATE_TEST_CASE("Where rows change as soon as they may, every MTTKRP is right
                                                     {9, 50, 8, 10},
                                                     {50, 4, 5, 4, 5},
                                                     {48, 5, 13, 1}}) {
-    const Index order = static_cast<Index>(dimensions.size()), rank = 20;
+    const Index order = static_cast<Index>(dimensions.size()), rank = 2 * qaf::detail::packet_size<TestType>;
     Sizes calls;
     for (Index call = 0; call < 3 * order; ++call) calls.push_back(call % order);
     for (const Index mode : {order - 1, Index{1}, Index{1}, Index{0}, order - 1, Index{0}}) calls.push_back(mode);
     for (const qaf::StorageOrder storage_order : support::both_orders) {
       for (const bool across_sweeps : {false, true}) {
         for (const double memory : {0.5, 1000.0}) {
-          constexpr Index cache = Index{1} << 16;
+          const Index cache = 500 * static_cast<Index>(sizeof(TestType)) * rank;
           Fixture<TestType> one(dimensions, rank, storage_order, across_sweeps, {1, memory}, true, cache);
           Fixture<TestType> three(dimensions, rank, storage_order, across_sweeps, {3, memory}, true, cache);
           for (std::size_t k = 0; k < calls.size(); ++k) {
@@ -240,7 +241,8 @@ TEMPLATE_TEST_CASE("Where rows change as soon as they may, every MTTKRP is right
 
 #if !QAF_PRODUCTS_BY_BLAS
 TEST_CASE("What is left of slabs serves all of a run", "[partial_products]") {
-  Fixture<double> fixture({48, 20, 21, 22}, 20, qaf::StorageOrder::column_major, true, {1, 8}, true, 1 << 19);
+  const Index rank = 2 * qaf::detail::packet_size<double>;
+  Fixture<double> fixture({48, 20, 21, 22}, rank, qaf::StorageOrder::column_major, true, {1, 8}, true, 3000 * 8 * rank);
   for (const Index first : {1, 2, 3}) {
     const qaf::DenseTensor<double> tensor = fixture.tensor;
     for (Index mode = 0; mode < 4; ++mode) fixture.change(mode);

@@ -66,7 +66,9 @@ void contract_by_blas(const Contraction<Scalar>& contraction, const PanelView<Sc
     const Index cells = std::min(contraction.cell_run(c), block);
     sums.setZero(factors.rows(), cells);
     for (Index k = 0; k < rows.rows();) {
-      const Index terms = std::min(contraction.term_run(begin + k), rows.rows() - k);
+      // Neither cells nor terms side by side is no matrix of a BLAS, but columns are.
+      const bool is_matrix = contraction.cell_stride() == 1 || contraction.term_stride() == 1;
+      const Index terms = is_matrix ? std::min(contraction.term_run(begin + k), rows.rows() - k) : 1;
       const Scalar* const entries = contraction.cell(c) + contraction.term(begin + k);
       const auto part = factors.middleCols(k, terms);
       if (contraction.cell_stride() == 1)

@@ -159,7 +159,7 @@ class PartOfContraction {
     if (contraction_.cell_stride() == 1) return std::clamp(contraction_.cells() / 8, 2 * tile(), 12 * tile());
     if (count_ < std::min(contraction_.cell_stride(), contraction_.terms())) return 0;
     const Index registers = result_.layout().widest_width() / packet_size<Scalar>;
-    const bool is_one_piece = contraction_.cell_stride() <= contraction_.terms();
+    const bool is_one_piece = contraction_.cell_stride() == contraction_.fast;
     return !is_one_piece && !fetches_rows_apart(registers) ? 0 : registers > 1 ? 2 * tile() : 4 * tile();
   }
 

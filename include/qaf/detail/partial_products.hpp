@@ -100,12 +100,13 @@ class PartialProducts {
   // Those whose slabs are read from memory as fast as the whole: their pieces must not be too short, the less so where
   // they are not fetched ahead, nor fall into the same sets of the caches (docs/trials.md).
   SlabsOfModes slabs_of_modes(Index cache) const {
-    constexpr Index page = 4096, some_lines = 192, size = sizeof(Scalar);  // bytes
-    const Index enough = fetches_rows_apart(layout_.widest_width() / packet_size<Scalar>) ? some_lines : page;
+    constexpr std::size_t page = 4096, some_lines = 192, size = sizeof(Scalar);  // bytes
+    const std::size_t enough = fetches_rows_apart(layout_.widest_width() / packet_size<Scalar>) ? some_lines : page;
     SlabsOfModes slabs{std::vector<bool>(version_.size()), static_cast<double>(cache) / size / padded_rank()};
-    Index piece = size;
+    std::size_t piece = size;
     for (const Index mode : modes_in_memory(tensor_)) {
-      const Index distance = piece * tensor_.dimension(mode);  // from a piece to the next one
+      const std::size_t distance =
+          piece * static_cast<std::size_t>(tensor_.dimension(mode));  // from a piece to the next one
       slabs.modes[static_cast<std::size_t>(mode)] = piece >= enough && distance % page != 0;
       piece = distance;
     }
