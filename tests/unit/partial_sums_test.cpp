@@ -90,8 +90,12 @@ TEMPLATE_TEST_CASE("A partial product is summed over one mode", "[partial_sums]"
           PanelMatrix<TestType> sums;
           sums.resize(exact.rows(), example.layout);
           qaf::detail::sum_over_mode(example.row_panels.view(), static_cast<Index>(mode), example.modes, example.views,
-                                     threads, sums.view());
+                                     threads, false, sums.view());
           CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)), exact) <
+                support::Tolerance<TestType>::product);
+          qaf::detail::sum_over_mode(example.row_panels.view(), static_cast<Index>(mode), example.modes, example.views,
+                                     threads, true, sums.view());
+          CHECK(support::matrix_distance(sums.view().to_matrix(TestType(1)), Matrix<double>(2 * exact)) <
                 support::Tolerance<TestType>::product);
         }
       }

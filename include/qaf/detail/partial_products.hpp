@@ -13,7 +13,6 @@
 #include <qaf/detail/packets.hpp>
 #include <qaf/detail/panel_matrix.hpp>
 #include <qaf/detail/parallel.hpp>
-#include <qaf/detail/slabs.hpp>
 #include <qaf/detail/sum_over_mode.hpp>
 #include <qaf/detail/sum_over_others.hpp>
 #include <qaf/detail/tensor_pass.hpp>
@@ -89,7 +88,7 @@ class PartialProducts {
                            const Update& update) {
     result_.resize(tensor_.dimension(mode), layout_);
     drop_useless(mode);
-    if (partials_.empty() && plan_.slabs(mode, plan_.run(mode)) > 0)
+    if (partials_.empty() && goes_by_slabs(mode))
       pass_by_slabs(factors, mode, changed, update);
     else
       update(mttkrp(factors, mode), 0);
@@ -105,8 +104,7 @@ class PartialProducts {
     SlabsOfModes slabs{std::vector<bool>(version_.size()), static_cast<double>(cache) / size / padded_rank()};
     std::size_t piece = size;
     for (const Index mode : modes_in_memory(tensor_)) {
-      const std::size_t distance =
-          piece * static_cast<std::size_t>(tensor_.dimension(mode));  // from a piece to the next one
+      const std::size_t distance = piece * static_cast<std::size_t>(tensor_.dimension(mode));  // to the next piece
       slabs.modes[static_cast<std::size_t>(mode)] = piece >= enough && distance % page != 0;
       piece = distance;
     }
@@ -114,6 +112,8 @@ class PartialProducts {
   }
 
   double padded_rank() const { return static_cast<double>(layout_.padded_rank()); }
+
+  bool goes_by_slabs(Index mode) const { return plan_.slabs(mode, plan_.run(mode)) > 0; }
 
   void drop_useless(Index mode) {
     while (!partials_.empty() && !serves(partials_.back(), mode)) partials_.pop_back();
@@ -143,8 +143,7 @@ class PartialProducts {
 
   // Begins a run, with the MTTKRP of its first mode.
   void pass_over_tensor(const std::vector<PanelView<Scalar>>& factors, Index mode) {
-    // What is planned by slabs may not fit as a whole.
-    const Index run = plan_.slabs(mode, plan_.run(mode)) > 0 ? 1 : plan_.run(mode);
+    const Index run = goes_by_slabs(mode) ? 1 : plan_.run(mode);  // which may not fit as a whole
     const TensorPass<Scalar> pass(tensor_, mode, run);
     if (run == 1) return pass.run(factors, threads_, result_.view());
     grow(memory_, static_cast<Index>(plan_.entries(mode, run)) * layout_.padded_rank());
@@ -163,22 +162,29 @@ class PartialProducts {
     const Index run = plan_.run(mode), length = tensor_.dimension(mode), most = plan_.slabs(mode, run, threads_);
     const TensorPass<Scalar> pass(tensor_, mode, run);
     grow(memory_, static_cast<Index>(plan_.entries(mode, run, threads_)) * layout_.padded_rank());
-    const Slabs<Scalar> slabs(memory_.data(), pass.cells() / length, layout_);
+    const Index cells = pass.cells() / length;
+    const PanelView<Scalar> slabs(memory_.data(), most * cells, layout_);  // one after the other
     PartialProduct<Scalar> rest = without(mode, {pass.kept(), updates(mode, run), version_, {}});
     ++rest.version[static_cast<std::size_t>(mode)];  // of the new factor
-    rest.rows = slabs.slab(most);
+    rest.rows = {memory_.data() + slabs.size(), cells, layout_};
     sum_.assign(mode, rest.modes, factors, threads_);
+    std::vector<Index> modes_of_slabs = rest.modes;
+    modes_of_slabs.push_back(mode);
+    std::vector<PanelView<Scalar>> changed_factors = factors;
     for (Index begin = 0; begin < length; begin += most) {
       const Index count = std::min(most, length - begin);
       const PanelView<Scalar> sums = result_.view().middle_rows(begin, count);
       parallel_ranges(threads_, count, [&](Index first, Index last) {
         for (Index k = first; k < last; ++k) {
-          pass.run_slab(begin + k, factors, 1, slabs.slab(k));
-          sum_.run(slabs.slab(k), 1, sums.middle_rows(k, 1));
+          const PanelView<Scalar> slab = slabs.middle_rows(k * cells, cells);
+          pass.run_slab(begin + k, factors, 1, slab);
+          sum_.run(slab, 1, sums.middle_rows(k, 1));
         }
       });
       update(sums, begin);
-      slabs.sum_all(changed.middle_rows(begin, count), threads_, begin > 0, rest.rows);
+      changed_factors[static_cast<std::size_t>(mode)] = changed.middle_rows(begin, count);
+      sum_over_mode(slabs.middle_rows(0, count * cells), mode, modes_of_slabs, changed_factors, threads_, begin > 0,
+                    rest.rows);
     }
     partials_.push_back(std::move(rest));
   }
@@ -189,7 +195,7 @@ class PartialProducts {
     const Index mode = last.updates.front();
     PartialProduct<Scalar> next = without(mode, {last.modes, last.updates, version_, {}});
     next.rows = {last.rows.panel(0) + last.rows.size(), last.rows.rows() / tensor_.dimension(mode), layout_};
-    sum_over_mode(last.rows, mode, last.modes, factors, threads_, next.rows);
+    sum_over_mode(last.rows, mode, last.modes, factors, threads_, false, next.rows);
     partials_.push_back(std::move(next));
   }
 

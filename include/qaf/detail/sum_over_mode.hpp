@@ -11,11 +11,13 @@
 
 namespace qaf::detail {
 
-/// Sums a partial product over one of its modes: `sums` has a row for every combination of the indices of the others.
+/// Sums a partial product over one of its modes: `sums` has a row for every combination of the indices of the others,
+/// to which, where `add` says so, the new sums are added.
 /// `rows`: one for every combination of the indices of `modes`, the first the fastest. Cost: one pass over them.
 template <typename Scalar>
 void sum_over_mode(const PanelView<Scalar>& rows, Index mode, const std::vector<Index>& modes,
-                   const std::vector<PanelView<Scalar>>& factors, int threads, const PanelView<Scalar>& sums) {
+                   const std::vector<PanelView<Scalar>>& factors, int threads, bool add,
+                   const PanelView<Scalar>& sums) {
   const ModesAbout about = modes_about(mode, modes, factors);
   const PanelView<Scalar>& factor = factors[static_cast<std::size_t>(mode)];
   // Threads share the slow indices, or the fast ones where these are more.
@@ -27,10 +29,10 @@ void sum_over_mode(const PanelView<Scalar>& rows, Index mode, const std::vector<
         const Scalar* const source = rows.panel(k) + s * about.length * about.fast * width;
         Scalar* const target = sums.panel(k) + s * about.fast * width;
         if (about.fast == 1)
-          sum_of_products<Scalar>(source, factor.panel(k), width, about.length, nullptr, false, target);
+          sum_of_products<Scalar>(source, factor.panel(k), width, about.length, nullptr, add, target);
         else
           sum_of_blocks(source + fast_begin * width, about.fast * width, factor.panel(k), about.length, width,
-                        fast_end - fast_begin, false, target + fast_begin * width);
+                        fast_end - fast_begin, add, target + fast_begin * width);
       }
     }
   };

@@ -50,8 +50,6 @@ class TensorPass {
 
   /// The modes of the partial product, the fastest first.
   const std::vector<Index>& kept() const { return kept_; }
-  /// The modes summed over.
-  const std::vector<Index>& summed() const { return summed_; }
   /// Rows of the partial product.
   Index cells() const { return contraction_.cells(); }
 
